@@ -1,0 +1,1 @@
+"""Learning diagrams as data: IR, builder, checker, canonical form, paths. Imports neither torch nor Julia."""

@@ -1,0 +1,332 @@
+"""The diagram in memory: plain, immutable and hashable data that knows nothing of protobuf, torch or Julia.
+
+Elements name each other; terms refer to terms by their place in `Diagram.terms`. A `Diagram` that came from the
+builder, a file or an operation is in canonical form (`bridge.diagram.canonical`) and has passed the checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+AttributeValue: TypeAlias = "int | float | str | bool | tuple[int, ...]"
+Attributes: TypeAlias = "tuple[tuple[str, AttributeValue], ...]"
+
+
+def attributes(values: Mapping[str, AttributeValue]) -> Attributes:
+    """Sort attributes by name (UTF-8 bytes), with −0.0 stored as 0.0.
+
+    >>> attributes({"out": 3, "bias": True})
+    (('bias', True), ('out', 3))
+    """
+    pairs = ((k, v + 0.0 if isinstance(v, float) else v) for k, v in values.items())
+    return tuple(sorted(pairs, key=lambda pair: pair[0].encode()))
+
+
+class DataType(Enum):
+    """An element type; the value is the name that torch and NumPy use for it."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    INT32 = "int32"
+    INT64 = "int64"
+    BOOL = "bool"
+
+    @property
+    def is_float(self) -> bool:
+        """Whether values of this type have gradients."""
+        return self in (DataType.FLOAT32, DataType.FLOAT64)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A named axis of a sample: a size, or the name of a variable that each batch binds."""
+
+    name: str
+    size: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The type of one sample: dtype, named axes in row-major order (no batch axis), and `classes` > 0 for indices."""
+
+    name: str
+    data_type: DataType
+    axes: tuple[Axis, ...] = ()
+    classes: int = 0
+
+    @property
+    def is_index(self) -> bool:
+        """Whether values are class indices 0 … classes−1."""
+        return self.classes > 0
+
+    @property
+    def shape(self) -> tuple[int | str, ...]:
+        """The sizes of one sample's axes."""
+        return tuple(axis.size for axis in self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An arrow out of a source into a space."""
+
+    name: str
+    space: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set with its columns, sorted by name."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def column(self, name: str) -> Column:
+        """The column of that name (`KeyError` if there is none)."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+class Training(Enum):
+    """Whether a component's parameters train, and which mode it runs in."""
+
+    TRAINABLE = "trainable"
+    FROZEN = "frozen"
+    FROZEN_TRAIN_MODE = "frozen_train_mode"
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the parameters are constants."""
+        return self is not Training.TRAINABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An operation of the portable layer set with its resolved attributes, sorted by name."""
+
+    operation: str
+    version: int = 1
+    attributes: Attributes = ()
+
+    def __getitem__(self, name: str) -> AttributeValue:
+        return dict(self.attributes)[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A layer applied to values of its graph; it makes `outputs` new values."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[int, ...]
+    outputs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LayerGraph:
+    """A straight-line program of layers. Values are numbered: inputs first, then each node's outputs in order."""
+
+    inputs: int
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TorchReference:
+    """A PyTorch module, by a name that the caller binds or a `module:Name` that the caller trusts."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JuliaReference:
+    """A Flux model or a native component of the user's, by a name registered in Julia."""
+
+    name: str
+
+
+Body: TypeAlias = "LayerGraph | TorchReference | JuliaReference"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """What interprets an arrow. Arrows that name the same component share its parameters."""
+
+    name: str
+    body: Body
+    has_parameters: bool
+    training: Training = Training.TRAINABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """An edge from the product of its source spaces to the product of its target spaces."""
+
+    name: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    component: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnTerm:
+    """A column of a source."""
+
+    source: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTerm:
+    """One output of an arrow applied to terms."""
+
+    arrow: str
+    arguments: tuple[int, ...]
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DetachTerm:
+    """The value of a term, without a gradient to anything below it."""
+
+    argument: int
+
+
+Term: TypeAlias = "ColumnTerm | OutputTerm | DetachTerm"
+
+
+def arguments(term: Term) -> tuple[int, ...]:
+    """The terms that a term is made of, left to right.
+
+    >>> arguments(OutputTerm("f", (3, 4)))
+    (3, 4)
+    """
+    if isinstance(term, OutputTerm):
+        return term.arguments
+    return (term.argument,) if isinstance(term, DetachTerm) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """How far apart two values are: a row of `bridge.diagram.divergences` with its resolved attributes."""
+
+    name: str
+    attributes: Attributes = ()
+
+    def __getitem__(self, name: str) -> AttributeValue:
+        return dict(self.attributes)[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two parallel terms that should agree; left is the prediction, right the target."""
+
+    name: str
+    left: int
+    right: int
+    divergence: Divergence
+    weight: float = 1.0
+    mask: int | None = None
+
+
+class Pairing(Enum):
+    """Which paths of a commute are compared."""
+
+    STAR = "star"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Commute:
+    """Every path from the start (a source's name, or a term) to the target space agrees.
+
+    `arrows` are in declaration order, which orders the paths. `max_length` counts arrows after the start; 0 is no
+    bound.
+    """
+
+    name: str
+    start: str | int
+    target: str
+    arrows: tuple[str, ...]
+    divergence: Divergence
+    weight: float = 1.0
+    pairing: Pairing = Pairing.STAR
+    max_length: int = 0
+    max_paths: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A term that is wanted by name, such as a prediction."""
+
+    name: str
+    term: int
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """A learning diagram in canonical form (all tables sorted by name, terms in post-order).
+
+    `memo` keeps what is computed from the diagram once, such as its name tables; it is no part of its value.
+    """
+
+    name: str
+    spaces: tuple[Space, ...] = ()
+    sources: tuple[Source, ...] = ()
+    components: tuple[Component, ...] = ()
+    arrows: tuple[Arrow, ...] = ()
+    terms: tuple[Term, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    commutes: tuple[Commute, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "memo": {}}
+
+    def space(self, name: str) -> Space:
+        """The space of that name (`KeyError` if there is none)."""
+        return _named(self, "spaces", self.spaces)[name]
+
+    def source(self, name: str) -> Source:
+        """The source of that name (`KeyError` if there is none)."""
+        return _named(self, "sources", self.sources)[name]
+
+    def column(self, source: str, name: str) -> Column:
+        """The column of that source and name (`KeyError` if there is none)."""
+        columns: dict[tuple[str, str], Column] | None = self.memo.get("columns")
+        if columns is None:
+            columns = self.memo["columns"] = {(s.name, c.name): c for s in self.sources for c in s.columns}
+        return columns[source, name]
+
+    def component(self, name: str) -> Component:
+        """The component of that name (`KeyError` if there is none)."""
+        return _named(self, "components", self.components)[name]
+
+    def arrow(self, name: str) -> Arrow:
+        """The arrow of that name (`KeyError` if there is none)."""
+        return _named(self, "arrows", self.arrows)[name]
+
+    def output(self, name: str) -> Output:
+        """The output of that name (`KeyError` if there is none)."""
+        return _named(self, "outputs", self.outputs)[name]
+
+
+class _HasName(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Element = TypeVar("_Element", bound=_HasName)
+
+
+def _named(diagram: Diagram, table: str, elements: tuple[_Element, ...]) -> dict[str, _Element]:
+    """The elements of a table by name, built at the first look-up."""
+    by_name: dict[str, _Element] | None = diagram.memo.get(table)
+    if by_name is None:
+        by_name = diagram.memo[table] = {element.name: element for element in elements}
+    return by_name

@@ -1,0 +1,89 @@
+"""The C functions that a tensor is described with, and where they are found.
+
+torch ≥ 2.10 has DLPack's exchange functions: Julia asks them about each tensor of a tuple, at some 0.1 µs each. Older
+releases have their tensors described here, at some 2 µs each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from bridge.julia.structures import DATA_TYPES, DESCRIPTOR_SIZE
+
+__all__ = ["descriptors", "symbols"]
+
+_CODES = {dtype: code | bits << 8 | 1 << 16 for (code, bits), dtype in DATA_TYPES.items()}
+_DESCRIPTOR_WORDS = DESCRIPTOR_SIZE // 8
+_CPU, _ELSEWHERE = 1, 0
+_FROM_OBJECT = 5  # the place of dltensor_from_py_object_no_sync in dlpack.h's DLPackExchangeAPI, in words
+
+
+def symbols() -> dict[str, int]:
+    """Addresses of C functions and objects that Julia calls or compares with, by name."""
+    found = {
+        name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
+        for name in ("PyErr_CheckSignals", "PyTuple_GetItem")
+    }
+    found["_Py_NoneStruct"] = id(None)
+    found.update(_exchange())
+    found.update(_blas())
+    return found
+
+
+def _exchange() -> dict[str, int]:
+    capsule = getattr(Tensor, "__dlpack_c_exchange_api__", None)
+    if capsule is None:
+        return {}
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    words = (ctypes.c_uint64 * (_FROM_OBJECT + 1)).from_address(pointer(capsule, b"dlpack_exchange_api"))
+    major = words[0] & 0xFFFFFFFF
+    return {"dltensor_from_py_object_no_sync": words[_FROM_OBJECT]} if major == 1 and words[_FROM_OBJECT] else {}
+
+
+@cache
+def _torch_library() -> ctypes.CDLL | None:
+    from pathlib import Path
+
+    for path in sorted((Path(torch.__file__).parent / "lib").glob("libtorch_cpu.*")):
+        return ctypes.CDLL(str(path))
+    return None
+
+
+def _blas() -> dict[str, int]:
+    """torch's own matrix products (64-bit integers), so that both languages share one thread pool."""
+    library = _torch_library()
+    names = ("sgemm_64_", "dgemm_64_")
+    if library is None or not all(hasattr(library, name) for name in names):
+        return {}
+    return {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in names}
+
+
+def descriptors(tensors: Sequence[Tensor | None]) -> ctypes.Array[ctypes.c_uint64]:
+    """dlpack.h's DLTensor of each tensor, and behind them their shapes and strides; `None` has rank −1.
+
+    The array holds addresses into itself and must live as long as it is used.
+    """
+    ranks = [0 if t is None else t.dim() for t in tensors]
+    words = (ctypes.c_uint64 * (_DESCRIPTOR_WORDS * len(tensors) + 2 * sum(ranks)))()
+    sizes = _DESCRIPTOR_WORDS * len(tensors)
+    base = ctypes.addressof(words)
+    for k, (tensor, rank) in enumerate(zip(tensors, ranks, strict=True)):
+        start = _DESCRIPTOR_WORDS * k
+        words[start + 1] = _CPU if tensor is None or tensor.device.type == "cpu" else _ELSEWHERE
+        if tensor is None:
+            words[start + 2] = 0xFFFFFFFF
+            continue
+        words[start] = tensor.data_ptr()
+        words[start + 2] = rank | _CODES.get(tensor.dtype, 0) << 32
+        words[start + 3] = base + 8 * sizes
+        words[start + 4] = base + 8 * (sizes + rank)
+        for i, value in enumerate((*tensor.shape, *tensor.stride())):
+            words[sizes + i] = value
+        sizes += 2 * rank
+    return words

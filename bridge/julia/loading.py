@@ -1,0 +1,79 @@
+"""Loading a fragment of a plan into a Julia session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from bridge.julia.component import DTYPES, JuliaModel
+from bridge.julia.island import Island, Place
+from bridge.julia.session import Session
+from bridge.schema.generated import control_pb2 as control
+from bridge.schema.generated import plan_pb2
+
+__all__ = ["load"]
+
+
+def load(session: Session, fragment: bytes, models: Mapping[str, JuliaModel], parameters: Mapping[str, tuple[torch.Tensor, ...]],
+         *, allow_device_copy: bool = False) -> Island:
+    """The island of a fragment (`plan.proto`, canonical bytes).
+
+    `models` has the module of each component of the user's, `parameters` each component's parameters in order, which tell
+    shapes and dtypes. Raises BridgeError, naming the element, for a fragment that Julia's engine does not understand.
+    """
+    message = plan_pb2.Fragment.FromString(fragment)
+    instances = [models[c.name].instance if c.name in models else 0 for c in message.components]
+    request = control.Load(fragment=message, instances=instances)
+    loaded = session.control(control.Request(load=request)).loaded
+    spaces = _register_spaces(message)
+    count = len(message.inputs)
+    # Room is given by the batch of the first input, which a value below which no column lies need not share.
+    uniform = count > 0 and not message.sourceless and all(i.inputs for i in message.instructions)
+    inputs = [
+        _place(register, spaces, uniform and loaded.gradients_filled[k], loaded.inputs_retained[k])
+        for k, register in enumerate(message.inputs)
+    ]
+    tensors = [t for component in message.components for t in parameters[component.name]]
+    arguments = [
+        Place("parameter", tuple(t.shape), t.dtype, False, loaded.gradients_filled[count + k], loaded.inputs_retained[count + k])
+        for k, t in enumerate(tensors)
+    ]
+    outputs = [
+        _place(register, spaces, uniform and loaded.outputs_filled[k], loaded.outputs_retained[k])
+        for k, register in enumerate(message.outputs)
+    ]
+    return Island(session, session.hold(loaded.island), inputs, arguments, outputs, allow_device_copy=allow_device_copy)
+
+
+def _place(register: int, spaces: Mapping[int, Any], filled: bool, retained: bool) -> Place:
+    space = spaces.get(register)
+    if space is None:  # an input that is only detached: nothing is known of it here, and nothing has to be
+        return Place("input", None, torch.float32, True, False, retained)
+    sizes = None if any(axis.variable for axis in space.axes) else tuple(axis.size for axis in space.axes)
+    return Place(space.name, sizes, DTYPES[space.data_type], True, filled, retained)
+
+
+def _register_spaces(message: Any) -> dict[int, Any]:
+    """The space of each register, from the arrows that read or write it."""
+    spaces = {space.name: space for space in message.spaces}
+    arrows = {arrow.name: arrow for arrow in message.arrows}
+    found: dict[int, Any] = {}
+    detached: list[tuple[int, int]] = []
+    for instruction in message.instructions:
+        if instruction.operation == plan_pb2.OPERATION_DETACH:
+            detached.append((instruction.inputs[0], instruction.outputs[0]))
+            continue
+        arrow = arrows[instruction.arrow]
+        for register, name in zip(instruction.inputs, arrow.sources, strict=True):
+            found.setdefault(register, spaces[name])
+        for register, name in zip(instruction.outputs, arrow.targets, strict=True):
+            found.setdefault(register, spaces[name])
+    for argument, value in detached:
+        if argument in found:
+            found.setdefault(value, found[argument])
+    for argument, value in reversed(detached):
+        if value in found:
+            found.setdefault(argument, found[value])
+    return found

@@ -1,0 +1,238 @@
+"""A Julia session: the vtable of DiagramBridge.jl in this process, and what has been counted at the border.
+
+>>> from bridge.julia.session import session
+>>> julia = session()                                                       # doctest: +SKIP
+>>> julia.eval('println("hello from Julia ", VERSION)')                      # doctest: +SKIP
+hello from Julia 1.5.3
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bridge.errors import BridgeError, JuliaError, JuliaUnavailable
+from bridge.julia import start as starting
+from bridge.julia.exchange import descriptors, symbols
+from bridge.julia.ownership import Held, ReleaseQueue
+from bridge.julia.start import LibJulia, julia_literal
+from bridge.julia.structures import (
+    ABI_VERSION,
+    DESCRIPTOR_SIZE,
+    ERROR,
+    INTERRUPTED,
+    MODE_SIZE,
+    OK,
+    SLOT_SIZE,
+    UNSUPPORTED,
+)
+from bridge.julia.tensors import Copies, MendableError
+from bridge.schema.generated import control_pb2 as control
+
+__all__ = ["Session", "Statistics", "session", "stats"]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Counts of a session.
+
+    `forwards` and `backwards` are calls of islands, `crossed_bytes` what the tensors passed to them hold, `copies` and
+    `copied_bytes` the tensors that had to be copied; `islands`, `tapes` and `owners` (memory of Julia's that torch uses)
+    are alive now.
+    """
+
+    forwards: int = 0
+    backwards: int = 0
+    crossed_bytes: int = 0
+    copies: int = 0
+    copied_bytes: int = 0
+    islands: int = 0
+    tapes: int = 0
+    owners: int = 0
+
+
+class Session:
+    """The Julia of this process with DiagramBridge.jl loaded.
+
+    `version` is Julia's, `how` the way it was started, `engine` what runs the layers ("native" or "flux"), `blas` whose
+    matrix products it uses ("caller": torch's own).
+    """
+
+    def __init__(self, runtime: LibJulia) -> None:
+        self.runtime = runtime
+        starting.load_package(runtime)
+        self.released: ReleaseQueue = deque()
+        self.copies = Copies()
+        addresses = [int(a) for a in runtime.eval_string("join(UInt.(DiagramBridge.vtable()), ',')").split(",")]
+        self._control = _function(addresses[0], ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+        self._release = _function(addresses[3], ctypes.c_uint64)
+        known = symbols()
+        self._bind(addresses, objects="dltensor_from_py_object_no_sync" in known)
+        shake = self._shake_hands(known)
+        self.version, self.how = runtime.version, runtime.how
+        self.engine, self.engine_version, self.blas = shake.engine, shake.engine_version, shake.blas
+
+    def __repr__(self) -> str:
+        return f"Session(Julia {self.version}, engine={self.engine!r}, how={self.how!r})"
+
+    def _bind(self, addresses: Sequence[int], *, objects: bool) -> None:
+        word, integer, pointer = ctypes.c_uint64, ctypes.c_int64, ctypes.c_void_p
+        if objects:
+            tensors: type = ctypes.py_object
+            wrap: Callable[[Any], Any] = lambda function: function  # noqa: E731
+        else:
+            tensors, wrap = ctypes.c_void_p, _describing
+        forward = _function(addresses[4 if objects else 1], word, pointer, integer, tensors, integer, pointer, pointer)
+        backward = _function(addresses[5 if objects else 2], word, word, integer, tensors, integer, pointer, ctypes.c_char_p)
+        self._c_forward, self._c_backward = wrap(forward), wrap(backward)
+
+    def _shake_hands(self, known: dict[str, int]) -> Any:
+        hello = control.Hello(
+            abi_version=ABI_VERSION, descriptor_size=DESCRIPTOR_SIZE, mode_size=MODE_SIZE, slot_size=SLOT_SIZE,
+            symbols=[control.Symbol(name=name, address=address) for name, address in sorted(known.items())])
+        return self.control(control.Request(hello=hello)).handshake
+
+    def prepare(self) -> None:
+        """Before every call: refuse a caller that Julia can't have, and let Julia release what was given back."""
+        self.runtime.check_caller()
+        released = self.released
+        while released:
+            self._release(released.popleft())
+
+    def call_forward(self, island: int, mode: int, tensors: Sequence[Tensor], n_out: int, slots: int, tape: int) -> int:
+        """The vtable's forward; returns its status."""
+        try:
+            return self._c_forward(island, mode, len(tensors), tensors, n_out, slots, tape)  # type: ignore[no-any-return]
+        except (RuntimeError, BufferError):  # torch's exchange functions refused a tensor
+            return UNSUPPORTED
+
+    def call_backward(self, island: int, tape: int, gradients: Sequence[Tensor | None], n_in: int, slots: int,
+                      needs: bytes) -> int:
+        """The vtable's backward; returns its status."""
+        try:
+            return self._c_backward(island, tape, len(gradients), gradients, n_in, slots, needs)  # type: ignore[no-any-return]
+        except (RuntimeError, BufferError):
+            return UNSUPPORTED
+
+    def failure(self, status: int) -> Exception:
+        """The exception behind a status that is not OK."""
+        if status == UNSUPPORTED:
+            return MendableError()
+        if status == INTERRUPTED:
+            return KeyboardInterrupt()
+        if status != ERROR:
+            return BridgeError("Julia", f"the status {OK:#x}", f"{status:#x}")
+        return _exception(self.control(control.Request(last_error=control.LastError(clear=True))).failure)
+
+    def control(self, request: control.Request) -> control.Response:
+        """Ask the control function; a failure that it reports is raised."""
+        self.prepare()
+        payload = request.SerializeToString()
+        address, length = ctypes.c_void_p(), ctypes.c_int64()
+        status = self._control(payload, len(payload), ctypes.addressof(address), ctypes.addressof(length))
+        if status != OK:
+            raise BridgeError("Julia's control function", "a response", f"status {status:#x}")
+        response = control.Response.FromString(ctypes.string_at(address.value or 0, length.value))
+        if response.HasField("failure") and not request.HasField("last_error"):
+            raise _exception(response.failure)
+        return response
+
+    def eval(self, code: str) -> None:
+        """Run Julia code in `Main`, for instance to define and register a component.
+
+        Raises JuliaError with Julia's message and stack trace.
+        """
+        self.runtime.eval(code)
+
+    def include(self, path: str | os.PathLike[str]) -> None:
+        """Run a file of Julia code in `Main`."""
+        self.runtime.eval(f"include({julia_literal(str(Path(path).resolve()))})", f"Julia file {Path(path).name!r}")
+
+    def hold(self, id: int) -> Held:
+        """A handle to something of Julia's that lives as long as the handle."""
+        return Held(id, self.released)
+
+    def collect(self, *, full: bool = True) -> None:
+        """Release what was given back, give pooled memory back, and run Julia's garbage collector."""
+        self.control(control.Request(collect=control.Collect(full=full)))
+
+    def statistics(self, *, reset: bool = False) -> Statistics:
+        """What has been counted; with `reset` the running counts start again at 0."""
+        counts = self.control(control.Request(statistics=control.Statistics(reset=reset))).counts
+        found = Statistics(
+            counts.forwards, counts.backwards, counts.crossed_bytes, counts.copies + self.copies.number,
+            counts.copied_bytes + self.copies.bytes, counts.islands, counts.tapes, counts.owners)
+        if reset:
+            self.copies.number = self.copies.bytes = 0
+        return found
+
+
+def _function(address: int, *arguments: Any) -> Any:
+    return ctypes.PYFUNCTYPE(ctypes.c_int32, *arguments)(address)
+
+
+def _describing(function: Any) -> Any:
+    """A vtable function that takes descriptors, given a tuple of tensors."""
+
+    def call(*arguments: Any) -> int:
+        words = descriptors(arguments[3])
+        return function(*arguments[:3], ctypes.addressof(words), *arguments[4:])  # type: ignore[no-any-return]
+
+    return call
+
+
+def _exception(failure: Any) -> Exception:
+    if failure.kind == "BridgeError":
+        return BridgeError(failure.element, failure.expected, failure.found)
+    return JuliaError(failure.element or "Julia", failure.kind, failure.message, failure.stacktrace)
+
+
+_lock = threading.Lock()
+_default: Session | None = None
+
+
+def session() -> Session:
+    """The process's Julia session, started at the first call.
+
+    Raises JuliaUnavailable where no usable Julia is found, and in a forked child of a process that runs it.
+    """
+    global _default
+    with _lock:
+        if _default is None:
+            _default = Session(starting.start())
+        return _default
+
+
+def running() -> Session | None:
+    """The session, if one has been started in this process."""
+    return _default
+
+
+def stats(*, reset: bool = False) -> Statistics:
+    """What has been counted at the border so far: all zeros before Julia has been started."""
+    return Statistics() if _default is None else _default.statistics(reset=reset)
+
+
+def collect() -> None:
+    """Release what torch has given back, and run the garbage collectors of both languages."""
+    import gc
+
+    gc.collect()
+    if _default is not None:
+        _default.collect()
+
+
+def _at_exit() -> None:
+    if _default is not None:
+        try:
+            _default.prepare()
+        except JuliaUnavailable:  # a forked child, or another thread: nothing of ours to release
+            return

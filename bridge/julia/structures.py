@@ -1,0 +1,72 @@
+"""The C structures of the ABI as 64-bit words, and the memory of one call (docs/abi.md).
+
+One call needs a mode, the id of its tape, and a slot for each result: they lie in one block of words, a *frame*, whose
+addresses are computed once. A frame is taken for a call and put back, so that nested calls have frames of their own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+
+__all__ = ["ABI_VERSION", "DATA_TYPES", "DESCRIPTOR_SIZE", "MODE_SIZE", "SLOT_SIZE", "Frame", "slot"]
+
+ABI_VERSION = 1
+OK, ERROR, INTERRUPTED, UNSUPPORTED = 0x0B51, 0x0B52, 0x0B53, 0x0B54
+"""What a call returns. A Python callback that raises returns garbage such as 0 or −1, so none of these is near."""
+
+TRAIN, GRAD = 1, 2
+"""Bits of a mode's flags: train mode, and whether a tape is wanted."""
+
+FILLED, ALIAS, OWNED, ABSENT = 0, 1, 2, 3
+"""What a slot answers: the memory given is filled; it is the caller's tensor of a number; it lies in memory that is the
+callee's until an id is released; there is none (zero)."""
+
+DESCRIPTOR_SIZE, MODE_SIZE, SLOT_SIZE = 48, 24, 64
+MAX_AXES = 16
+
+FLAGS, SEED, APPLICATION, TAPE = 0, 1, 2, 3
+"""Words of a frame before its slots."""
+TAPE_OFFSET, SLOTS_OFFSET = 8 * TAPE, 8 * 4
+"""Where they are, in bytes."""
+
+DATA, TYPE, SHAPE, KIND, VALUE = 0, 2, 3, 6, 7
+"""Words of a slot: where it is, rank and element type, the address of its sizes, the answer and its number."""
+
+DATA_TYPES = {
+    (2, 32): torch.float32,
+    (2, 64): torch.float64,
+    (0, 32): torch.int32,
+    (0, 64): torch.int64,
+    (6, 8): torch.bool,
+}
+"""DLPack's type code and bits, and what they are in torch: the element types that cross."""
+
+
+class Frame:
+    """The words of one call with `slots` results; `address` is that of its mode."""
+
+    __slots__ = ("address", "words")
+
+    def __init__(self, slots: int) -> None:
+        self.words = (ctypes.c_uint64 * (SLOTS_OFFSET // 8 + slots * (SLOT_SIZE // 8 + MAX_AXES)))()
+        self.address = ctypes.addressof(self.words)
+        sizes = self.address + SLOTS_OFFSET + slots * SLOT_SIZE
+        for k in range(slots):
+            self.words[slot(k) + SHAPE] = sizes + 8 * MAX_AXES * k
+
+    def shape(self, k: int) -> tuple[int, ...]:
+        """The sizes that the callee wrote for result `k`, row-major."""
+        rank = self.words[slot(k) + TYPE] & 0xFFFFFFFF
+        return tuple((ctypes.c_int64 * rank).from_address(self.words[slot(k) + SHAPE]))
+
+    def data_type(self, k: int) -> torch.dtype:
+        """The element type that the callee wrote for result `k`."""
+        word = self.words[slot(k) + TYPE]
+        return DATA_TYPES[word >> 32 & 0xFF, word >> 40 & 0xFF]
+
+
+def slot(k: int) -> int:
+    """The first word of slot `k`."""
+    return SLOTS_OFFSET // 8 + k * (SLOT_SIZE // 8)

@@ -1,0 +1,76 @@
+"""Diagrams in files: `.pb` (bytes), `.txtpb` (text) and `.json`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from os import PathLike
+from pathlib import Path
+
+from bridge.diagram.ir import Diagram
+from bridge.diagram.limits import MAX_FILE_BYTES
+from bridge.errors import FileError
+from bridge.schema.forms import check_size, from_bytes, from_json, from_text, to_bytes, to_json, to_text
+
+__all__ = ["load", "save"]
+
+SUFFIXES = (".pb", ".txtpb", ".json")
+
+
+def save(diagram: Diagram, path: str | PathLike[str]) -> None:
+    """Write a diagram in the form that the path's suffix says: `.pb`, `.txtpb` or `.json`.
+
+    The file is replaced as a whole or not at all. Raises FileError for another suffix, a path that can't be written,
+    and a diagram that is too large; DiagramError for a hand-made diagram that means nothing.
+    """
+    where, suffix = described(path)
+    if suffix == ".pb":
+        data = to_bytes(diagram)
+    else:
+        data = (to_text(diagram) if suffix == ".txtpb" else to_json(diagram)).encode()
+    check_size(where, len(data))
+    target = Path(path).resolve()  # a link stays a link
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        try:
+            with partial.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+    except OSError as error:
+        raise FileError(where, "a path that can be written", error.strerror or str(error)) from None
+
+
+def load(path: str | PathLike[str]) -> Diagram:
+    """Read a diagram in the form that the path's suffix says. Checks it, makes it canonical, and runs no code.
+
+    Raises FileError for a file that can't be read or is no diagram, and DiagramError for one that means nothing.
+    """
+    where, suffix = described(path)
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise FileError(where, "a file that can be read", error.strerror or str(error)) from None
+    check_size(where, len(data))
+    if suffix == ".pb":
+        return from_bytes(data, where)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise FileError(where, "UTF-8", f"byte 0x{data[error.start]:02x} at byte {error.start}") from None
+    return from_text(text, where) if suffix == ".txtpb" else from_json(text, where)
+
+
+def described(path: str | PathLike[str]) -> tuple[str, str]:
+    """How errors call a file, and its suffix; unknown ones are refused."""
+    where, suffix = f"file {str(path)!r}", Path(path).suffix
+    if suffix not in SUFFIXES:
+        raise FileError(where, f"a name that ends in {', '.join(SUFFIXES)}", suffix or "no suffix")
+    return where, suffix

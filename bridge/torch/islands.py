@@ -1,0 +1,100 @@
+"""Islands from torch's side: the seam between the compiled objective and the Julia session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from torch import Tensor, nn
+
+from bridge.diagram.ir import Diagram, JuliaReference
+from bridge.plan.encode import fragment
+from bridge.plan.program import Instruction, Operation, Plan
+from bridge.plan.program import Island as PlannedIsland
+from bridge.torch.portable import PortableModule
+
+if TYPE_CHECKING:
+    from bridge.julia.session import Session
+
+__all__ = ["IslandCall", "bind", "modules"]
+
+IslandCall: TypeAlias = Callable[[tuple[Tensor, ...], bool, int], tuple[Tensor, ...]]
+"""`call(inputs, train, seed)`: from the registers `Island.inputs` to the registers `Island.outputs`, in their order."""
+
+
+def modules(diagram: Diagram, plan: Plan, julia: Session | None) -> dict[str, nn.Module]:
+    """The `nn.Module` of each component that is a `JuliaReference`, whose parameters alias Julia's arrays."""
+    references = {c.name: c.body.name for c in diagram.components if isinstance(c.body, JuliaReference)}
+    if not references:
+        return {}
+    from bridge.julia.component import JuliaModel
+
+    return {name: JuliaModel(reference, _session(julia)) for name, reference in references.items()}
+
+
+def bind(
+    diagram: Diagram, plan: Plan, components: Mapping[str, nn.Module], julia: Session | None, allow_device_copy: bool
+) -> tuple[IslandCall, ...]:
+    """The call of each island of a plan, in order."""
+    return tuple(
+        _bind(diagram, plan, island, components, _session(julia), allow_device_copy) for island in plan.islands
+    )
+
+
+def _bind(
+    diagram: Diagram,
+    plan: Plan,
+    planned: PlannedIsland,
+    components: Mapping[str, nn.Module],
+    julia: Session,
+    allow_device_copy: bool,
+) -> IslandCall:
+    from bridge.julia.component import JuliaModel
+    from bridge.julia.loading import load
+
+    models = {name: module for name in planned.components if isinstance(module := components[name], JuliaModel)}
+    used = [(diagram.component(name).training.is_frozen, components[name]) for name in planned.components]
+    gather = [(frozen, _arguments(module)) for frozen, module in used]
+    sizes = {name: get() for name, (_, get) in zip(planned.components, gather, strict=True)}
+    island = load(julia, fragment(plan, diagram, planned), models, sizes, allow_device_copy=allow_device_copy)
+    application = _first_application(plan.instructions[planned.first : planned.first + planned.count])
+    buffered = [model for model in models.values() if any(True for _ in model.buffers())]
+
+    def call(inputs: tuple[Tensor, ...], train: bool, seed: int) -> tuple[Tensor, ...]:
+        parameters: list[Tensor] = []
+        for frozen, get in gather:
+            parameters += [p.detach() for p in get()] if frozen else get()
+        outputs = island(inputs, tuple(parameters), train=train, seed=seed, application=application)
+        for model in buffered:
+            model.buffers_changed()
+        return outputs
+
+    return call
+
+
+def _arguments(module: nn.Module) -> Callable[[], tuple[Tensor, ...]]:
+    """A function that gives a module's parameters, as they are at the moment, in the order that Julia knows."""
+    from bridge.julia.component import JuliaModel
+
+    if isinstance(module, JuliaModel):
+        return module.arguments
+    assert isinstance(module, PortableModule)
+    tables: list[tuple[dict[str, Any], str]] = [
+        (holder._parameters, name)
+        for holder in module._modules.values()
+        if holder is not None
+        for name in holder._parameters
+    ]
+    return lambda: tuple(table[name] for table, name in tables)
+
+
+def _first_application(instructions: tuple[Instruction, ...]) -> int:
+    return next((i.application for i in instructions if i.operation is Operation.APPLY), 0)
+
+
+def _session(julia: Session | None) -> Session:
+    if julia is not None:
+        return julia
+    from bridge.julia.session import session
+
+    return session()

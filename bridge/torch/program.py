@@ -1,0 +1,156 @@
+"""A plan as something that runs: one closure per instruction, over a list of registers.
+
+Islands are single steps. Steps that need no tape run under `no_grad`, in as few stretches as the plan's order allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bridge.diagram.ir import Diagram, Space
+from bridge.plan.program import Instruction, Island, Operation, Plan
+from bridge.torch.apply_step import apply_step, output_check
+from bridge.torch.batch import Batch, Bindings, loader
+from bridge.torch.divergences import measure
+from bridge.torch.islands import IslandCall
+from bridge.torch.steps import Call, Step, detach_step, diverge_step, sum_step
+
+__all__ = ["Program"]
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Steps that run one after the other with or without a tape, each with the registers that die after it."""
+
+    tape: bool
+    steps: list[tuple[Step, tuple[int, ...]]]
+
+
+class Program:
+    """A plan bound to modules. `run` gives the registers at the end; dead ones are None."""
+
+    def __init__(
+        self,
+        diagram: Diagram,
+        plan: Plan,
+        components: Mapping[str, nn.Module],
+        islands: Sequence[IslandCall],
+        keep_buffers: bool = False,
+    ) -> None:
+        self.registers = plan.registers
+        self.loads: list[tuple[int, Callable[[Batch, dict[str, int], Bindings], Tensor]]] = []
+        self.stretches: list[Stretch] = []
+        self.spaces, self.sourceless = _registers(diagram, plan)
+        self._components = components
+        self._keep_buffers = keep_buffers
+        starts = {island.first: (island, call) for island, call in zip(plan.islands, islands, strict=True)}
+        place = 0
+        while place < len(plan.instructions):
+            instruction = plan.instructions[place]
+            if place in starts:
+                island, call = starts[place]
+                inside = plan.instructions[place : place + island.count]
+                dead = tuple(sorted({r for i in inside for r in i.dead} & {*island.inputs, *island.outputs}))
+                self._append(self._island(island, call), any(i.tape for i in inside), dead)
+                place += island.count
+                continue
+            place += 1
+            if instruction.operation is Operation.LOAD:
+                space = self.spaces[instruction.outputs[0]]
+                load = loader(instruction.source, instruction.column, space)
+                self.loads.append((instruction.outputs[0], load))
+            elif instruction.operation is Operation.DETACH:
+                # A detach is the same with and without a tape, so it does not end a stretch.
+                tape = self.stretches[-1].tape if self.stretches else False
+                self._append(detach_step(*instruction.inputs, *instruction.outputs), tape, instruction.dead)
+            else:
+                self._append(self._step(diagram, plan, instruction), instruction.tape, instruction.dead)
+
+    def run(self, batch: Batch, call: Call) -> list[Any]:
+        """Run the plan on a batch. The batch is checked as a whole before any component runs."""
+        registers: list[Any] = [None] * self.registers
+        lengths: dict[str, int] = {}
+        tracked = False
+        for register, load in self.loads:
+            value = registers[register] = load(batch, lengths, call.bindings)
+            tracked = tracked or value.requires_grad
+        enabled = torch.is_grad_enabled()
+        for stretch in self.stretches:
+            # Where the batch itself requires gradients, they may flow through what has nothing to train.
+            if stretch.tape or tracked or not enabled:
+                _run(stretch.steps, registers, call)
+            else:
+                with torch.no_grad():
+                    _run(stretch.steps, registers, call)
+        return registers
+
+    def _append(self, step: Step, tape: bool, dead: tuple[int, ...]) -> None:
+        if not self.stretches or self.stretches[-1].tape is not tape:
+            self.stretches.append(Stretch(tape, []))
+        self.stretches[-1].steps.append((step, dead))
+
+    def _step(self, diagram: Diagram, plan: Plan, instruction: Instruction) -> Step:
+        if instruction.operation is Operation.APPLY:
+            arrow = diagram.arrow(instruction.arrow)
+            return apply_step(
+                arrow,
+                diagram.component(arrow.component),
+                self._components[arrow.component],
+                instruction,
+                [self.spaces[register] for register in instruction.outputs],
+                [self.sourceless[register] for register in instruction.inputs],
+                self._keep_buffers,
+            )
+        if instruction.operation is Operation.DIVERGE:
+            agreement = plan.agreements[instruction.agreement]
+            sides = [self.spaces[register] for register in instruction.inputs]
+            function = measure(agreement.divergence, *sides, element=f"agreement {agreement.name!r}")
+            return diverge_step(function, instruction.inputs, instruction.outputs[0])
+        return sum_step([a.weight for a in plan.agreements], instruction.inputs, instruction.outputs[0])
+
+    def _island(self, island: Island, call_island: IslandCall) -> Step:
+        inputs, outputs = island.inputs, island.outputs
+        checks = [output_check(self.spaces[register], f"island output {register}") for register in outputs]
+        sourced = next((k for k, register in enumerate(inputs) if not self.sourceless[register]), None)
+        alone = [self.sourceless[register] for register in outputs]
+
+        def step(registers: list[Any], call: Call) -> None:
+            given = tuple([registers[register] for register in inputs])
+            samples = 1 if sourced is None else given[sourced].shape[0]
+            values = call_island(given, call.train, call.seed)
+            for register, check, value, one in zip(outputs, checks, values, alone, strict=True):
+                registers[register] = check(value, 1 if one else samples, call.bindings)
+
+        return step
+
+
+def _run(steps: Sequence[tuple[Step, tuple[int, ...]]], registers: list[Any], call: Call) -> None:
+    for step, dead in steps:
+        step(registers, call)
+        for register in dead:
+            registers[register] = None
+
+
+def _registers(diagram: Diagram, plan: Plan) -> tuple[list[Space], list[bool]]:
+    """The space of each register that holds a term, and whether no column is below it."""
+    scalar = Space("", diagram.spaces[0].data_type) if diagram.spaces else None
+    spaces: list[Any] = [scalar] * plan.registers
+    sourceless = [False] * plan.registers
+    for instruction in plan.instructions:
+        if instruction.operation is Operation.LOAD:
+            column = diagram.source(instruction.source).column(instruction.column)
+            spaces[instruction.outputs[0]] = diagram.space(column.space)
+        elif instruction.operation is Operation.APPLY:
+            targets = diagram.arrow(instruction.arrow).targets
+            for register, space in zip(instruction.outputs, targets, strict=True):
+                spaces[register] = diagram.space(space)
+                sourceless[register] = all(sourceless[k] for k in instruction.inputs)
+        elif instruction.operation is Operation.DETACH:
+            spaces[instruction.outputs[0]] = spaces[instruction.inputs[0]]
+            sourceless[instruction.outputs[0]] = sourceless[instruction.inputs[0]]
+    return spaces, sourceless

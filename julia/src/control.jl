@@ -1,0 +1,84 @@
+# What the control function answers: the handshake, instances, islands, counts.
+
+function control(request::Schema.Request)
+    request.hello === nothing || return Schema.Response(handshake = hello(request.hello))
+    request.instantiate === nothing || return Schema.Response(instantiated = instantiate(request.instantiate))
+    request.load === nothing || return Schema.Response(loaded = load_island(request.load))
+    request.unload === nothing || (release(request.unload.island); return Schema.Response())
+    request.collect === nothing || return Schema.Response(counts = collect_garbage(request.collect))
+    request.statistics === nothing || return Schema.Response(counts = statistics(request.statistics))
+    request.last_error === nothing || return Schema.Response(failure = last_failure(request.last_error))
+    throw(BridgeError("control request", "one of those in control.proto", "none"))
+end
+
+const SYMBOLS = Dict("PyErr_CheckSignals" => CHECK_SIGNALS, "PyTuple_GetItem" => TUPLE_ITEM, "_Py_NoneStruct" => NONE,
+                     "dltensor_from_py_object_no_sync" => TENSOR_FROM_OBJECT)
+
+function hello(h::Schema.Hello)
+    sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
+    for (name, ours) in pairs(sizes)
+        theirs = getproperty(h, name)
+        theirs == ours || throw(BridgeError("handshake, $name", string(ours), string(theirs)))
+    end
+    addresses = Dict(s.name => Ptr{Cvoid}(UInt(s.address)) for s in h.symbols)
+    for (name, target) in SYMBOLS
+        target[] = get(addresses, name, C_NULL)
+    end
+    if haskey(addresses, "sgemm_64_") && haskey(addresses, "dgemm_64_")
+        set_blas!(addresses["sgemm_64_"], addresses["dgemm_64_"])
+    end
+    return Schema.Handshake(; map(UInt32, sizes)..., engine = "native", engine_version = string(PACKAGE_VERSION),
+                            julia_version = string(VERSION), blas = blas_name(), data_types = [data_type(T) for T in ELEMENT_TYPES])
+end
+
+data_type(::Type{Float32}) = Schema.DATA_TYPE_FLOAT32
+data_type(::Type{Float64}) = Schema.DATA_TYPE_FLOAT64
+data_type(::Type{Int32}) = Schema.DATA_TYPE_INT32
+data_type(::Type{Int64}) = Schema.DATA_TYPE_INT64
+data_type(::Type{Bool}) = Schema.DATA_TYPE_BOOL
+
+function instantiate(r::Schema.Instantiate)
+    component = registered(r.reference)
+    instance = Instance(r.reference, r.copy ? deepcopy(component) : component)
+    arrays = vcat(instance.parameters, instance.buffers)
+    variables = [Schema.Variable(path = path, data_type = data_type(eltype(a)), shape = UInt64[reverse(size(a))...],
+                                 address = address(a), buffer = k > length(instance.parameters))
+                 for (k, (path, a)) in enumerate(zip(instance.paths, arrays))]
+    return Schema.Instantiated(id = hold(instance), variables = variables)
+end
+
+function load_island(r::Schema.Load)
+    fragment = r.fragment
+    fragment === nothing && throw(BridgeError("request to load", "a fragment", "none"))
+    instances = [id == 0 ? nothing : held(Instance, id) for id in r.instances]
+    island = lower(fragment, instances)
+    n, m = length(island.inputs), length(island.parameters)
+    inputs_retained, outputs_retained = retained(island.steps, island.places, n, m, island.outputs)
+    placed = [gradient_is_placed(island.places, v, island.outputs) for v in 1:n]
+    return Schema.Loaded(island = hold(island), outputs_filled = [v != 0 for v in island.output_places],
+                         gradients_filled = vcat(placed, [p.array === nothing for p in island.parameters]),
+                         inputs_retained = inputs_retained, outputs_retained = outputs_retained)
+end
+
+function collect_garbage(r::Schema.Collect)
+    for object in values(HELD)
+        object isa Island && empty!(object.workspace)
+    end
+    GC.gc(r.full)
+    return counts()
+end
+
+function statistics(r::Schema.Statistics)
+    now = counts()
+    r.reset && foreach(name -> setfield!(COUNTS, name, UInt64(0)), fieldnames(RunningCounts))
+    return now
+end
+
+counts() = Schema.Counts(; islands = number_held(Island), tapes = number_held(Tape), owners = number_held(Owned),
+                         (name => getfield(COUNTS, name) for name in fieldnames(RunningCounts))...)
+
+function last_failure(r::Schema.LastError)
+    failure = LAST_FAILURE[]
+    r.clear && (LAST_FAILURE[] = nothing)
+    return failure
+end

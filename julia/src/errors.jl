@@ -1,0 +1,80 @@
+# Errors that cross to the caller, and the interrupt that unwinds a long computation.
+
+"""
+    BridgeError(element, expected, found)
+
+A refusal: the element it is about, what was expected of it and what was found.
+"""
+struct BridgeError <: Exception
+    element::String
+    expected::String
+    found::String
+end
+
+Base.showerror(io::IO, e::BridgeError) = print(io, e.element, ": expected ", e.expected, ", found ", e.found)
+
+"Python has a signal to handle (Ctrl-C, as a rule): the call unwinds and Python raises."
+struct Interrupted <: Exception end
+
+"Tensors that can't be taken as they are; the caller mends them or refuses them by name."
+struct Unsupported <: Exception end
+
+"An error together with the arrow in which it was thrown; `cause` keeps its own backtrace."
+struct ElementError <: Exception
+    element::String
+    cause::Any
+    backtrace::Vector
+end
+
+const CHECK_SIGNALS = Ref{Ptr{Cvoid}}(C_NULL)
+
+"""
+    checkpoint()
+
+Let Ctrl-C through. A component that computes for long calls this now and then, from the thread that Python called:
+if Python has received a signal the computation unwinds, and `KeyboardInterrupt` is raised there.
+Without Python in the process it does nothing.
+"""
+function checkpoint()
+    check = CHECK_SIGNALS[]
+    check == C_NULL && return nothing
+    ccall(check, Cint, ()) == 0 || throw(Interrupted())
+    return nothing
+end
+
+# The failure behind the last status ERROR, kept whole until it is asked for.
+const LAST_FAILURE = Ref{Union{Schema.Failure,Nothing}}(nothing)
+
+"Describe an exception with its backtrace as a `Failure` message, and keep it as the last one."
+function record_failure(exception, backtrace)
+    element = ""
+    if exception isa ElementError
+        element, exception, backtrace = exception.element, exception.cause, exception.backtrace
+    end
+    LAST_FAILURE[] = failure(exception, element, strip(printed(show_backtrace, backtrace)))
+    return LAST_FAILURE[]
+end
+
+failure(e, element, trace) = Schema.Failure(kind = string(nameof(typeof(e))), message = printed(showerror, e),
+                                            stacktrace = trace, element = element)
+failure(e::Union{BridgeError,WireError}, ::Any, trace) =
+    Schema.Failure(kind = "BridgeError", stacktrace = trace, element = e.element, expected = e.expected, found = e.found)
+
+# An exception's own printing may throw.
+function printed(show, object)
+    return try
+        Base.invokelatest(sprint, show, object)
+    catch
+        "(it could not be printed)"
+    end
+end
+
+show_backtrace(io::IO, backtrace) = Base.show_backtrace(io, VERSION < v"1.9" ? filter(in_julia, backtrace) : backtrace)
+
+# Looking up the C frames of a process that Julia was not built for makes the LLVM of old releases complain about Python's
+# debug information; they would not be shown anyway.
+function in_julia(address::Ptr{Cvoid})
+    frames = ccall(:jl_lookup_code_address, Any, (Ptr{Cvoid}, Cint), address - 1, true)
+    return any(frame -> !frame[5], frames) # the fifth field: from C
+end
+in_julia(::Any) = true

@@ -1,0 +1,119 @@
+# Running an island: the steps in order, and what is kept of them for the way back.
+
+"""
+What a forward pass leaves for its backward passes. None of it is changed by them: PyTorch may ask twice. `spans` are the
+bytes of the caller's tensors, inputs first.
+"""
+struct Tape
+    island::Island
+    values::Vector{Any}
+    residuals::Vector{Any}
+    parameters::Vector{Any}
+    spans::Vector{Span}
+    lease::Lease
+end
+
+released(t::Tape) = close(t.lease)
+
+"The memory of one step on the way forward: the caller's for the outputs that it gives room for, else leased."
+struct ForwardMemory <: Memory
+    lease::Lease
+    values::Vector{Int}
+    rooms::Vector{Room}
+end
+
+function output!(m::ForwardMemory, k::Int, ::Type{T}, dims::Dims{N}) where {T,N}
+    for room in m.rooms
+        room.value == m.values[k] || continue
+        room.bytes == sizeof(T) * prod(dims) ||
+            throw(BridgeError("output $k", "$(room.bytes) bytes", "$(sizeof(T) * prod(dims)), of size $(reverse(dims))"))
+        return unsafe_wrap(Array, Ptr{T}(room.data), dims)::Array{T,N}
+    end
+    return lease!(m.lease, T, dims)::Array{T,N}
+end
+
+scratch!(m::ForwardMemory, ::Type{T}, dims::Dims{N}) where {T,N} = lease!(m.lease, T, dims)::Array{T,N}
+
+"""
+    forward!(tape, rooms, train)
+
+Run every step of the tape's island. `rooms` is the memory that the caller gives for values.
+"""
+function forward!(tape::Tape, rooms::Vector{Room}, train::Bool)
+    steps = tape.island.steps
+    k = 0
+    try
+        while k < length(steps)
+            k += 1
+            checkpoint()
+            tape.residuals[k] = run!(steps[k].operation, steps[k], tape, rooms, train)
+        end
+    catch e
+        close(tape.lease)
+        rethrow_at(steps[k], e, catch_backtrace())
+    end
+    return nothing
+end
+
+# Keeps the backtrace of where the user's code threw; our own refusals and interrupts name themselves.
+function rethrow_at(step::Step, e, backtrace)
+    e isa Union{Interrupted,Unsupported} && throw(e)
+    e isa InterruptException && throw(Interrupted())
+    throw(ElementError(step.arrow, e, backtrace))
+end
+
+"The values at some places, as a tuple."
+function gather(values::Vector, places::AbstractVector{Int})
+    n = length(places)
+    n == 1 && return (values[places[1]],)
+    n == 2 && return (values[places[1]], values[places[2]])
+    return ntuple(i -> values[places[i]], n)
+end
+
+mode(step::Step, train::Bool) = step.mode == FOLLOW ? train : step.mode == TRAIN
+
+function run!(layer, step::Step, tape::Tape, rooms::Vector{Room}, train::Bool)
+    memory = ForwardMemory(tape.lease, step.outputs, rooms)
+    outputs, residual = forward(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs), memory,
+                                mode(step, train))
+    for (k, output) in enumerate(outputs)
+        tape.values[step.outputs[k]] = output
+    end
+    return residual
+end
+
+function run!(::Detach, step::Step, tape::Tape, ::Vector{Room}, ::Bool)
+    tape.values[step.outputs[1]] = tape.values[step.inputs[1]]
+    return nothing
+end
+
+function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, train::Bool)
+    inputs = gather(tape.values, step.inputs)
+    result = forward(instance.component, inputs, mode(step, train))
+    result isa Tuple{Tuple,Any} ||
+        throw(BridgeError(step.arrow, "forward to return (outputs::Tuple, residual)", summary(result)))
+    outputs, residual = result
+    length(outputs) == length(step.outputs) ||
+        throw(BridgeError(step.arrow, "$(length(step.outputs)) outputs from forward", "$(length(outputs))"))
+    batch = isempty(inputs) ? 1 : last_size(inputs[1])
+    for k in 1:length(outputs)
+        output = isempty(inputs) ? as_batch(outputs[k]) : outputs[k]
+        tape.values[step.outputs[k]] = check_output(step.expected[k], output, batch)
+    end
+    return residual
+end
+
+last_size(a::Array{T,N}) where {T,N} = size(a, N)
+
+# A component without inputs returns a sample: a batch of one.
+as_batch(sample::AbstractArray) = reshape(sample, (size(sample)..., 1))
+as_batch(other) = other
+
+function check_output(e::Expectation, output::Array, batch::Int)
+    ndims(output) == length(e.sizes) + 1 && last_size(output) == batch ||
+        throw(BridgeError(e.element, "$(describe(e)), batch $batch", summary(output)))
+    check(e, output, unbound(e))
+    return output
+end
+check_output(e::Expectation, output::AbstractArray, batch::Int) = check_output(e, counted_copy(output), batch)
+check_output(e::Expectation, output, ::Int) = throw(BridgeError(e.element, describe(e), summary(output)))

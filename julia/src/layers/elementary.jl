@@ -1,0 +1,119 @@
+# Elementary functions without branches or tables, so that a loop over them becomes vector instructions (Base's do not).
+# Errors are at most 2.3 ulp (1 ulp for exp and erf). The polynomials are weighted least-squares fits on Chebyshev nodes, computed with
+# 60 digits; the arguments are reduced as in fdlibm (https://netlib.org/fdlibm).
+
+const Float = Union{Float32,Float64}
+
+bits(::Type{Float32}) = Int32
+bits(::Type{Float64}) = Int64
+mantissa_bits(::Type{Float32}) = 23
+mantissa_bits(::Type{Float64}) = 52
+exponent_bias(::Type{Float32}) = Int32(127)
+exponent_bias(::Type{Float64}) = Int64(1023)
+
+# 1.5 · 2^mantissa_bits: adding it rounds to an integer, which is then in the last bits of the sum.
+rounder(::Type{Float32}) = 1.2582912f7
+rounder(::Type{Float64}) = 6.755399441055744e15
+
+# The upper part of log 2 has so many zeros at its end that its product with an exponent is exact.
+log2_upper(::Type{Float32}) = 0.693359375f0
+log2_upper(::Type{Float64}) = 6.93147180369123816490e-01
+log2_lower(::Type{Float32}) = -2.12194440f-4
+log2_lower(::Type{Float64}) = 1.90821492927058770002e-10
+
+# Below `exp_lowest` exp is 0, above `exp_highest` Inf; below `expm1_lowest` expm1 is −1.
+exp_lowest(::Type{Float32}) = -104.0f0
+exp_lowest(::Type{Float64}) = -746.0
+exp_highest(::Type{Float32}) = 89.0f0
+exp_highest(::Type{Float64}) = 710.0
+expm1_lowest(::Type{Float32}) = -40.0f0
+expm1_lowest(::Type{Float64}) = -80.0
+
+# (exp(r) − 1 − r) / r² for abs(r) ≤ log(2)/2
+exp_polynomial(::Type{Float32}) =
+    (0.5000000085501914f0, 0.16666666797489185f0, 0.04166624738603347f0, 0.008333278400828557f0, 0.001394756996267299f0,
+     0.00019911002229959496f0)
+exp_polynomial(::Type{Float64}) =
+    (0.5, 0.16666666666666685, 0.04166666666666672, 0.008333333333314968, 0.0013888888888861721, 0.00019841269901281318,
+     2.4801587367415914e-5, 2.755723012798562e-6, 2.755723853406244e-7, 2.5113644555700476e-8, 2.0925421794585727e-9)
+
+# (log((1+s)/(1−s))/s − 2)/s² in s² for abs(s) ≤ 0.1716
+log_polynomial(::Type{Float32}) =
+    (0.6666666655358557f0, 0.4000012243915181f0, 0.28550762791110645f0, 0.23331865129705373f0)
+log_polynomial(::Type{Float64}) =
+    (0.6666666666666666, 0.40000000000000885, 0.28571428570799456, 0.22222222392598603, 0.18181795550579888,
+     0.15386244347884767, 0.13268653860320542, 0.13087827627497756)
+
+# erf(t)/t − 1 in t² for t ≤ 1, and −log(erfc(t)) for t from 1 to `erf_highest`, where erf becomes 1
+erf_highest(::Type{Float32}) = 4.0f0
+erf_highest(::Type{Float64}) = 5.95
+erf_polynomial(::Type{Float32}) =
+    (0.12837916588150264f0, -0.3761262690358044f0, 0.11283597463488053f0, -0.026854328796067244f0,
+     0.005189311942686617f0, -0.0008018854992786387f0, 7.882497110086663f-5)
+erf_polynomial(::Type{Float64}) =
+    (0.12837916709551256, -0.37612638903183543, 0.1128379167094513, -0.026866170643256995, 0.005223977607269946,
+     -0.0008548325982543225, 0.00012055295112667001, -1.4924740785377576e-5, 1.6447471190594618e-6,
+     -1.6208829856810202e-7, 1.3721520406351094e-8, -7.798543850549947e-10)
+log_erfc_polynomial(::Type{Float32}) =
+    (-0.00019145410502718145f0, 1.1295937943604033f0, 0.6331907914036823f0, 0.10844859550412891f0,
+     -0.025226463690560936f0, 0.004211051984741012f0, -0.0004425947800405364f0, 2.1789201005516682f-5)
+log_erfc_polynomial(::Type{Float64}) =
+    (1.1108770972602844e-6, 1.1283682858296145, 0.6366693561484421, 0.10263310426200965, -0.018857403686503234,
+     -0.0005942619816295478, 0.0021085847963699593, -0.0009271882505320665, 0.0002347990340279436,
+     -2.984881381168178e-5, -2.971260194111604e-6, 2.503425352608974e-6, -6.539613733401024e-7, 1.033263254447876e-7,
+     -1.0417329469178669e-8, 6.222572198427562e-10, -1.6874805588937717e-11)
+
+# NaN is neither less nor greater, so it passes through.
+@inline at_most(x::T, bound::T) where {T<:Float} = ifelse(x > bound, bound, x)
+@inline at_least(x::T, bound::T) where {T<:Float} = ifelse(x < bound, bound, x)
+
+@inline power_of_two(::Type{T}, k::Integer) where {T<:Float} = reinterpret(T, (k + exponent_bias(T)) << mantissa_bits(T))
+
+"x = k log 2 + r with abs(r) ≤ log(2)/2: k as an integer, and exp(r) − 1."
+@inline function reduce_exp(x::T) where {T<:Float}
+    shifted = muladd(x, T(1.4426950408889634), rounder(T))
+    k = reinterpret(bits(T), shifted) - reinterpret(bits(T), rounder(T))
+    n = shifted - rounder(T)
+    r = muladd(n, -log2_lower(T), muladd(n, -log2_upper(T), x))
+    return k, muladd(r * r, evalpoly(r, exp_polynomial(T)), r)
+end
+
+"exp(x)"
+@inline function vector_exp(x::T) where {T<:Float}
+    k, p = reduce_exp(at_most(at_least(x, exp_lowest(T)), exp_highest(T)))
+    half = k >> 1 # 2^k itself may be out of range
+    return (p + one(T)) * power_of_two(T, half) * power_of_two(T, k - half)
+end
+
+"exp(x) − 1 for x ≤ 80"
+@inline function vector_expm1(x::T) where {T<:Float}
+    k, p = reduce_exp(at_least(x, expm1_lowest(T)))
+    scale = power_of_two(T, k)
+    return muladd(scale, p, scale - one(T))
+end
+
+"1 / (1 + exp(−x))"
+@inline vector_sigmoid(x::T) where {T<:Float} = one(T) / (one(T) + vector_exp(-x))
+
+"tanh(x), of u = exp(2 abs(x)) − 1 as u / (u + 2)"
+@inline function vector_tanh(x::T) where {T<:Float}
+    u = vector_expm1(at_most(2abs(x), T(40)))
+    return copysign(u / (u + 2), x)
+end
+
+"log(1 + z) for z from 0 to 1"
+@inline function vector_log1p(z::T) where {T<:Float}
+    halve = z > T(0.41421356)
+    f = ifelse(halve, (z - 1) / 2, z) # 1 + f is 1 + z or half of it, and between √½ and √2
+    s = f / (2 + f)
+    logarithm = f - s * (f - s * s * evalpoly(s * s, log_polynomial(T)))
+    return logarithm + ifelse(halve, T(0.6931471805599453), zero(T))
+end
+
+"2/√π times the integral of exp(−t²) from 0 to x"
+@inline function vector_erf(x::T) where {T<:Float}
+    t = at_most(abs(x), erf_highest(T))
+    near = muladd(t, evalpoly(t * t, erf_polynomial(T)), t)
+    far = one(T) - vector_exp(-evalpoly(t, log_erfc_polynomial(T)))
+    return copysign(ifelse(t > 1, far, near), x)
+end

@@ -1,0 +1,203 @@
+# From the fragment of a plan to the steps of an island: each application of a graph becomes one step a layer.
+
+"""
+A plan fragment made ready to run. Values are numbered from 1: first the inputs, then what the steps make.
+"""
+struct Island
+    steps::Vector{Step}
+    values::Int
+    inputs::Vector{Union{Expectation,Nothing}}
+    variables::Int # how many axis variables the inputs name
+    outputs::Vector{Int}
+    parameters::Vector{ParameterSlot}
+    places::Places
+    output_places::Vector{Int} # for each output, the value that the caller gives room for, or 0
+    workspace::Workspace
+end
+
+"Builds an `Island`, keeping count of values and of each component's place among the parameters."
+mutable struct Lowering
+    steps::Vector{Step}
+    values::Int
+    registers::Dict{UInt32,Int}
+    sourceless::Set{Int} # values of one sample, below which no column lies
+    variables::Vector{String} # names of axis variables, numbered from 1
+    spaces::Dict{String,Schema.Space}
+    arrows::Dict{String,Schema.Arrow}
+    components::Dict{String,Tuple{Schema.Component,Any,UnitRange{Int}}}
+    parameters::Vector{ParameterSlot}
+end
+
+new_values!(l::Lowering, n::Integer) = collect((l.values + 1):(l.values += n))
+
+"""
+    lower(fragment, instances) -> Island
+
+`instances` holds, for each component of the fragment, the instance of the user's model, or `nothing` for a graph.
+"""
+function lower(fragment::Schema.Fragment, instances::Vector)
+    l = Lowering(Step[], 0, Dict{UInt32,Int}(), Set{Int}(), String[], Dict(s.name => s for s in fragment.spaces),
+                 Dict(a.name => a for a in fragment.arrows), Dict{String,Tuple{Schema.Component,Any,UnitRange{Int}}}(),
+                 ParameterSlot[])
+    for (component, instance) in zip(fragment.components, instances)
+        add_component!(l, component, instance)
+    end
+    for register in fragment.inputs
+        l.registers[register] = (l.values += 1)
+        register in fragment.sourceless && push!(l.sourceless, l.values)
+    end
+    inputs = input_spaces(l, fragment)
+    for instruction in fragment.instructions
+        add_instruction!(l, instruction)
+    end
+    outputs = [l.registers[r] for r in fragment.outputs]
+    places = Places(l.steps, l.values)
+    return Island(l.steps, l.values, inputs, length(l.variables), outputs, l.parameters, places, output_places(places, outputs), Workspace())
+end
+
+function add_component!(l::Lowering, component::Schema.Component, instance::Union{Instance,Nothing})
+    first_place = length(l.parameters) + 1
+    if instance === nothing
+        layers = [build(n.layer) for n in graph(component).nodes]
+        T = parameter_type(l, component)
+        for (node, layer) in zip(graph(component).nodes, layers)
+            for (name, shape) in zip(parameter_names(layer), parameter_shapes(layer))
+                element = "parameter '$(node.name).$name' of component '$(component.name)'"
+                push!(l.parameters, ParameterSlot(element, T, reverse(Dims(shape)), nothing))
+            end
+        end
+        operation = layers
+    else
+        for (path, array) in zip(instance.paths, instance.parameters)
+            element = "parameter '$path' of component '$(component.name)'"
+            push!(l.parameters, ParameterSlot(element, eltype(array), size(array), array))
+        end
+        operation = instance
+    end
+    l.components[component.name] = (component, operation, first_place:length(l.parameters))
+    return nothing
+end
+
+graph(component::Schema.Component) = component.graph::Schema.LayerGraph
+
+# A portable component's parameters have the float type of the spaces of the arrows that name it.
+function parameter_type(l::Lowering, component::Schema.Component)
+    for arrow in values(l.arrows), space in Iterators.flatten((arrow.sources, arrow.targets))
+        arrow.component == component.name || continue
+        T = element_type(l.spaces[space])
+        T <: AbstractFloat && return T
+    end
+    return Float32
+end
+
+function element_type(space::Schema.Space)
+    d = space.data_type
+    d == Schema.DATA_TYPE_FLOAT32 && return Float32
+    d == Schema.DATA_TYPE_FLOAT64 && return Float64
+    d == Schema.DATA_TYPE_INT32 && return Int32
+    d == Schema.DATA_TYPE_INT64 && return Int64
+    d == Schema.DATA_TYPE_BOOL && return Bool
+    throw(BridgeError("space '$(space.name)'", "a known element type", string(d)))
+end
+
+function build(layer::Schema.Layer)
+    return build(layer.operation, Int(layer.version), Dict{String,Any}(a.name => attribute(a) for a in layer.attributes))
+end
+
+function attribute(a::Schema.Attribute)
+    a.kind == Schema.ATTRIBUTE_KIND_INTEGER && return Int(only_one(a))
+    a.kind == Schema.ATTRIBUTE_KIND_REAL && return a.real
+    a.kind == Schema.ATTRIBUTE_KIND_TEXT && return a.text
+    a.kind == Schema.ATTRIBUTE_KIND_BOOLEAN && return a.boolean
+    a.kind == Schema.ATTRIBUTE_KIND_INTEGERS && return Int.(a.integers)
+    throw(BridgeError("attribute '$(a.name)'", "a known kind", string(a.kind)))
+end
+
+function only_one(a::Schema.Attribute)
+    length(a.integers) == 1 && return a.integers[1]
+    throw(BridgeError("attribute '$(a.name)'", "one integer", "$(length(a.integers))"))
+end
+
+function add_instruction!(l::Lowering, i::Schema.Instruction)
+    inputs = [l.registers[r] for r in i.inputs]
+    if i.operation == Schema.OPERATION_DETACH
+        outputs = new_values!(l, 1)
+        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, FOLLOW, NOTHING_EXPECTED))
+        issubset(inputs, l.sourceless) && union!(l.sourceless, outputs)
+    elseif i.operation == Schema.OPERATION_APPLY
+        outputs = apply!(l, l.arrows[i.arrow], expand!(l, inputs))
+        issubset(inputs, l.sourceless) && union!(l.sourceless, outputs)
+    else
+        throw(BridgeError("instruction $(i.operation)", "one that an island can run: apply or detach", string(i.operation)))
+    end
+    for (register, value) in zip(i.outputs, outputs)
+        l.registers[register] = value
+    end
+    return nothing
+end
+
+# Arguments without a column below them are repeated over the batch of those with one.
+function expand!(l::Lowering, inputs::Vector{Int})
+    batched = findfirst(v -> !(v in l.sourceless), inputs)
+    batched === nothing && return inputs
+    return map(inputs) do v
+        v in l.sourceless || return v
+        outputs = new_values!(l, 1)
+        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, FOLLOW, NOTHING_EXPECTED))
+        return outputs[1]
+    end
+end
+
+function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int})
+    component, operation, parameters = l.components[arrow.component]
+    mode = component.training == Schema.TRAINING_FROZEN ? TEST :
+           component.training == Schema.TRAINING_FROZEN_TRAIN_MODE ? TRAIN : FOLLOW
+    element = "arrow '$(arrow.name)'"
+    if operation isa Instance
+        outputs = new_values!(l, length(arrow.targets))
+        expected = [Expectation(l, "$element, output $k", l.spaces[t]) for (k, t) in enumerate(arrow.targets)]
+        push!(l.steps, Step(element, operation, inputs, outputs, parameters, mode, expected))
+        return outputs
+    end
+    numbered = copy(inputs) # the graph's own numbering of values, to the island's
+    next = first(parameters)
+    for (node, layer) in zip(graph(component).nodes, operation)
+        outputs = new_values!(l, node.outputs)
+        own = next:(next + length(parameter_names(layer)) - 1)
+        next = last(own) + 1
+        push!(l.steps, Step(element, layer, [numbered[k + 1] for k in node.inputs], outputs, own, mode, NOTHING_EXPECTED))
+        append!(numbered, outputs)
+    end
+    return [numbered[k + 1] for k in graph(component).outputs]
+end
+
+# The space of each input is that of the first application that reads it; one that is only detached has none to check.
+function input_spaces(l::Lowering, fragment::Schema.Fragment)
+    spaces = Dict{UInt32,Schema.Space}()
+    pending = Dict{UInt32,UInt32}() # a detached register's argument
+    for i in fragment.instructions
+        if i.operation == Schema.OPERATION_DETACH
+            pending[i.outputs[1]] = get(pending, i.inputs[1], i.inputs[1])
+        elseif i.operation == Schema.OPERATION_APPLY
+            for (register, name) in zip(i.inputs, l.arrows[i.arrow].sources)
+                get!(spaces, get(pending, register, register), l.spaces[name])
+            end
+        end
+    end
+    return Union{Expectation,Nothing}[haskey(spaces, r) ? Expectation(l, "input of $(spaces[r].name)", spaces[r]) : nothing
+                                      for r in fragment.inputs]
+end
+
+const NOTHING_EXPECTED = Expectation[]
+
+function Expectation(l::Lowering, element::String, space::Schema.Space)
+    sizes = [isempty(a.variable) ? Int(a.size) : -number(l, a.variable) for a in reverse(space.axes)]
+    return Expectation(element, element_type(space), sizes)
+end
+
+function number(l::Lowering, variable::String)
+    known = findfirst(==(variable), l.variables)
+    known === nothing || return known
+    push!(l.variables, variable)
+    return length(l.variables)
+end

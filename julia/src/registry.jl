@@ -1,0 +1,72 @@
+# What the caller holds by number: islands, instances, tapes and memory of ours. It gives each back through the release queue.
+
+const HELD = Dict{UInt64,Any}()
+const NEXT_ID = Ref{UInt64}(0)
+
+"Keep an object alive under a new id until it is released."
+function hold(object)
+    id = (NEXT_ID[] += 1)
+    HELD[id] = object
+    return id
+end
+
+"""
+The object held under an id; ids that were released, or never given, are an error of the caller's.
+"""
+function held(::Type{T}, id::UInt64) where {T}
+    object = get(HELD, id, nothing)
+    object isa T || throw(BridgeError("id $id", "a live $(nameof(T))", object === nothing ? "nothing" : string(typeof(object))))
+    return object::T
+end
+
+"Let go of an id. Releasing twice is harmless."
+function release(id::UInt64)
+    object = pop!(HELD, id, nothing)
+    object === nothing || released(object)
+    return nothing
+end
+
+released(::Any) = nothing
+
+"Memory of ours that a tensor of the caller's lies in."
+struct Owned
+    array::Array
+end
+
+# The addresses lent out: two of the caller's storages never lie over one memory.
+const LENT = Set{UInt}()
+
+"Lend an array to the caller; `nothing` if its memory is lent already."
+function lend(array::Array)
+    address(array) in LENT && return nothing
+    push!(LENT, address(array))
+    return hold(Owned(array))
+end
+
+released(o::Owned) = (delete!(LENT, address(o.array)); nothing)
+
+mutable struct RunningCounts
+    forwards::UInt64
+    backwards::UInt64
+    crossed_bytes::UInt64
+    copies::UInt64
+    copied_bytes::UInt64
+end
+
+const COUNTS = RunningCounts(0, 0, 0, 0, 0)
+
+count_bytes(s::Span) = (COUNTS.crossed_bytes += s.last - s.first; s)
+
+function count_copy(bytes::Integer)
+    COUNTS.copies += 1
+    COUNTS.copied_bytes += bytes
+    return nothing
+end
+
+"A copy of an array that can't be shared as it is; it is counted."
+function counted_copy(a::AbstractArray)
+    count_copy(sizeof(eltype(a)) * length(a))
+    return Array(copy(a))
+end
+
+number_held(::Type{T}) where {T} = UInt64(count(o -> o isa T, values(HELD)))

@@ -1,0 +1,15 @@
+"Memory of `bytes` bytes at `data` that the caller gives for a value."
+struct Room
+    value::Int
+    data::Ptr{Cvoid}
+    bytes::UInt64
+end
+
+function given_rooms(island::Island, n_out::Int, out::Ptr{Slot})
+    rooms = Room[]
+    for k in 1:n_out
+        s = unsafe_load(slot(out, k))
+        s.tensor.data == C_NULL || push!(rooms, Room(island.output_places[k], s.tensor.data, s.value))
+    end
+    return rooms
+end

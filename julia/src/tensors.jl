@@ -1,0 +1,146 @@
+# The C structures of the ABI (docs/abi.md), and Julia arrays over the memory they describe.
+
+const ABI_VERSION = UInt32(1)
+const MAX_AXES = 16
+const ELEMENT_TYPES = (Float32, Float64, Int32, Int64, Bool)
+
+"dlpack.h's `DLTensor`: a row-major tensor in memory of the CPU."
+struct DLTensor
+    data::Ptr{Cvoid}
+    device_type::Int32
+    device_id::Int32
+    ndim::Int32
+    code::UInt8
+    bits::UInt8
+    lanes::UInt16
+    shape::Ptr{Int64}
+    strides::Ptr{Int64}
+    byte_offset::UInt64
+end
+
+"How an island is to run: bit 0 of `flags` is train mode, bit 1 asks for a tape."
+struct Mode
+    flags::UInt32
+    pad::UInt32
+    seed::UInt64
+    application::UInt64
+end
+
+"""
+What comes back for one output or gradient. `tensor.data`, where it is not null, is the capacity the caller gives. The
+callee sets `kind` and, with `ALIAS`, which tensor it is; with `OWNED`, the id under which the memory is to be released.
+`tensor.shape` points to room for `MAX_AXES` sizes.
+"""
+struct Slot
+    tensor::DLTensor
+    kind::UInt64
+    value::UInt64
+end
+
+const FILLED = UInt64(0) # the capacity holds it
+const ALIAS = UInt64(1)  # it is the caller's tensor number `value`
+const OWNED = UInt64(2)  # it lies in memory of ours until `value` is released
+const ABSENT = UInt64(3) # there is none: zero
+
+const CPU = Int32(1)
+const SIGNED, UNSIGNED, FLOAT, BOOL = UInt8(0), UInt8(1), UInt8(2), UInt8(6)
+
+code_bits(::Type{Float32}) = (FLOAT, UInt8(32))
+code_bits(::Type{Float64}) = (FLOAT, UInt8(64))
+code_bits(::Type{Int32}) = (SIGNED, UInt8(32))
+code_bits(::Type{Int64}) = (SIGNED, UInt8(64))
+code_bits(::Type{Bool}) = (BOOL, UInt8(8))
+
+"Julia's element type, or `Nothing` if the ABI does not take it."
+function element_type(t::DLTensor)
+    t.lanes == 1 || return Nothing
+    t.code == FLOAT && return t.bits == 32 ? Float32 : t.bits == 64 ? Float64 : Nothing
+    t.code == SIGNED && return t.bits == 32 ? Int32 : t.bits == 64 ? Int64 : Nothing
+    return t.code == BOOL && t.bits == 8 ? Bool : Nothing
+end
+
+# Row-major without gaps; the stride of an axis of size 1 means nothing, and no axis of an empty tensor does.
+function is_contiguous(t::DLTensor)
+    t.strides == C_NULL && return true
+    expected, gapless = 1, true
+    for i in t.ndim:-1:1
+        size = unsafe_load(t.shape, i)
+        size == 0 && return true
+        gapless &= size == 1 || unsafe_load(t.strides, i) == expected
+        expected *= size
+    end
+    return gapless
+end
+
+"""
+    wrap(tensor) -> Array
+
+A Julia array over the tensor's own memory, axes reversed. Throws `Unsupported` unless it lies on the CPU, without gaps,
+16-byte aligned (BLAS results change bits at 4 and 8 bytes), with elements of `ELEMENT_TYPES`.
+"""
+function wrap(t::DLTensor)
+    T = element_type(t)
+    (t.device_type == CPU && T !== Nothing && t.ndim <= MAX_AXES && is_contiguous(t)) || throw(Unsupported())
+    return wrap_as(T, t)
+end
+
+# One method per element type and rank, so that a call dispatches once.
+function wrap_as(::Type{T}, t::DLTensor) where {T}
+    n = t.ndim
+    n == 2 && return wrap_sized(T, t, Val(2))
+    n == 1 && return wrap_sized(T, t, Val(1))
+    n == 3 && return wrap_sized(T, t, Val(3))
+    n == 4 && return wrap_sized(T, t, Val(4))
+    return wrap_sized(T, t, Val(Int(n)))
+end
+
+function wrap_sized(::Type{T}, t::DLTensor, ::Val{N}) where {T,N}
+    dims = ntuple(i -> Int(unsafe_load(t.shape, N - i + 1)), Val(N))
+    any(iszero, dims) && return Array{T,N}(undef, dims)
+    address = t.data + t.byte_offset
+    UInt(address) % 16 == 0 || throw(Unsupported())
+    return unsafe_wrap(Array, Ptr{T}(address), dims)::Array{T,N}
+end
+
+"The bytes from `first` up to, and not including, `last`."
+struct Span
+    first::UInt
+    last::UInt
+end
+
+Span(a::Array) = (start = address(a); Span(start, start + sizeof(a)))
+address(a::Array) = UInt(pointer(a))
+Base.isempty(s::Span) = s.first == s.last
+
+const NO_SPAN = Span(0, 0)
+
+"Whether two spans are exactly the same bytes (and some)."
+same(a::Span, b::Span) = a.first == b.first && a.last == b.last && !isempty(a)
+
+"Whether two spans share a byte."
+overlap(a::Span, b::Span) = a.first < b.last && b.first < a.last
+overlap(a::Array, b::Array) = overlap(Span(a), Span(b))
+
+slot(out::Ptr{Slot}, k::Integer) = out + (k - 1) * sizeof(Slot)
+
+const KIND_OFFSET = Int(fieldoffset(Slot, 2))
+const VALUE_OFFSET = Int(fieldoffset(Slot, 3))
+
+function answer(slot::Ptr{Slot}, kind::UInt64, value::UInt64 = UInt64(0))
+    unsafe_store!(Ptr{UInt64}(slot + KIND_OFFSET), kind)
+    unsafe_store!(Ptr{UInt64}(slot + VALUE_OFFSET), value)
+    return nothing
+end
+
+"Describe an array in a slot: where it lies, its element type and its sizes, row-major."
+function describe!(slot::Ptr{Slot}, a::Array{T,N}) where {T,N}
+    shape = unsafe_load(Ptr{DLTensor}(slot)).shape
+    for i in 1:N
+        unsafe_store!(shape, Int64(size(a, N - i + 1)), i)
+    end
+    code, bits = code_bits(T)
+    tensor = DLTensor(pointer(a), CPU, Int32(0), Int32(N), code, bits, UInt16(1), shape, C_NULL, UInt64(0))
+    unsafe_store!(Ptr{DLTensor}(slot), tensor)
+    return nothing
+end
+

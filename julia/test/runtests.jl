@@ -1,0 +1,11 @@
+using DiagramBridge
+using Test
+
+@testset "DiagramBridge" begin
+    include("wire.jl")
+    include("blas.jl")
+    include("elementary.jl")
+    include("build.jl")
+    include("gradients.jl")
+    include("layers.jl")
+end

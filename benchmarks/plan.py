@@ -2,7 +2,7 @@
 
 | key | what |
 | --- | --- |
-| `ladder_compile_s` | building and compiling a ladder of 30 diamonds, x ↦ add(f(x), g(x)): 2^30 routes, 90 applications |
+| `ladder_compile_s` | compiling a ladder of 30 diamonds, x ↦ add(f(x), g(x)): 2^30 routes, 90 applications |
 | `ladder_ratio` | a training step of it, against a loop over two `nn.Linear`s |
 | `distill_ratio` | a step of a distillation with a frozen convolutional teacher, against a loop written by hand |
 | `mixed_ratio` | the same with the student placed on Julia; null where there is no Julia |
@@ -80,8 +80,8 @@ def ladder_steps() -> Comparison:
     for name, module in (("f", f), ("g", g)):
         with torch.no_grad():
             module.weight.normal_(std=0.5 / WIDTH**0.5)  # keeps thirty sums of two from growing
-            for ours, theirs in zip(objective.components[name].parameters(), module.parameters(), strict=True):
-                ours.copy_(theirs)
+            for one, other in zip(objective.components[name].parameters(), module.parameters(), strict=True):
+                one.copy_(other)
     x, y = torch.randn(LADDER_BATCH, WIDTH), torch.randn(LADDER_BATCH, WIDTH)
 
     def by_hand() -> Tensor:
@@ -149,8 +149,8 @@ def distill_steps(placement: dict[str, str]) -> Comparison:
     objective = bridge.compile(distillation(teacher), placement=placement)
     student = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
     with torch.no_grad():
-        for ours, theirs in zip(objective.trainable_parameters(), student.parameters(), strict=True):
-            ours.copy_(theirs)
+        for one, other in zip(objective.trainable_parameters(), student.parameters(), strict=True):
+            one.copy_(other)
     image, label = torch.randn(BATCH, 784), torch.randint(10, (BATCH,))
 
     def by_hand() -> Tensor:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.errors import JuliaError as JuliaError
     from bridge.errors import JuliaUnavailable as JuliaUnavailable
     from bridge.errors import UnsupportedError as UnsupportedError
+    from bridge.julia.session import collect as collect
+    from bridge.julia.session import stats as stats
     from bridge.schema.files import load as load
     from bridge.schema.files import save as save
     from bridge.torch import Losses as Losses
@@ -63,6 +65,7 @@ EXPORTS = {
     "binary_cross_entropy": "bridge.diagram.divergences",
     "canonical": "bridge.diagram.canonical",
     "check": "bridge.diagram.check",
+    "collect": "bridge.julia.session",
     "compile": "bridge.torch",
     "cosine": "bridge.diagram.divergences",
     "cross_entropy": "bridge.diagram.divergences",
@@ -75,6 +78,7 @@ EXPORTS = {
     "mae": "bridge.diagram.divergences",
     "mse": "bridge.diagram.divergences",
     "save": "bridge.schema.files",
+    "stats": "bridge.julia.session",
 }
 
 #: Subpackages, found as attributes before anything imports them.

@@ -13,13 +13,13 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto,
 
 __all__ = ["emit"]
 
-HEADER = '''\
+HEADER = """\
 # Written by scripts/generate.py from proto/. Do not edit.
 "The messages of the schema, as proto/ declares them."
 module Schema
 
 import ..Wire
-'''
+"""
 
 # The Julia type and the default of each scalar. Only these: each Julia type stands for one encoding.
 SCALARS = {
@@ -33,8 +33,9 @@ SCALARS = {
 }
 
 RESERVED = frozenset(
-    "baremodule begin break catch const continue do else elseif end export false finally for function global if import"
-    " let local macro module quote return struct true try using while".split()
+    {"baremodule", "begin", "break", "catch", "const", "continue", "do", "else", "elseif", "end", "export", "false"}
+    | {"finally", "for", "function", "global", "if", "import", "let", "local", "macro", "module", "quote", "return"}
+    | {"struct", "true", "try", "using", "while"}
 )
 
 WIDTH = 120
@@ -57,7 +58,8 @@ def emit(file_descriptor_set: descriptor_pb2.FileDescriptorSet) -> str:
     for file in file_descriptor_set.file:
         if file.syntax != "proto3":
             raise ValueError(f"{file.name}: expected proto3, found {file.syntax or 'proto2'}")
-        by_path = {tuple(place.path): " ".join(place.leading_comments.split()) for place in file.source_code_info.location}
+        places = file.source_code_info.location
+        by_path = {tuple(place.path): " ".join(place.leading_comments.split()) for place in places}
         for i, message in enumerate(file.message_type):
             name = f".{file.package}.{message.name}"
             messages[name] = message

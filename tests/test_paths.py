@@ -109,7 +109,7 @@ def ladder(rungs: int) -> Graph:
 def refusal(graph: Graph, target: int, **options: int) -> DiagramError:
     """The error of a commute over a graph."""
     d, data = graph.build()
-    d.commute(data, f"s{target}", by=bridge.mse(), name="c", **options)  # type: ignore[arg-type]
+    d.commute(data, f"s{target}", by=bridge.mse(), name="c", **options)
     with pytest.raises(DiagramError) as caught:
         d.build()
     assert caught.value.element == "commute 'c'"

@@ -186,14 +186,14 @@ def portable_diagrams(draw):
     return d.build(), placement
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(portable_diagrams(), st.sampled_from([TORCH, JULIA]))
 def test_any_placement_and_driver(case, driver):
     diagram, placement = case
     check_plan(diagram, placement, driver)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(trainable_diagrams())
 def test_modules_of_several_outputs_and_sources(case):
     made = check_plan(case.diagram, {}, TORCH)

@@ -18,7 +18,16 @@ from bridge.diagram.limits import MAX_AXES
 from bridge.diagram.messages import listing, quote
 from bridge.errors import DiagramError
 
-__all__ = ["AttributeDefinition", "AttributeKind", "Constraint", "check_attributes", "kind_of", "one_of", "resolve"]
+__all__ = [
+    "POSITIVE",
+    "AttributeDefinition",
+    "AttributeKind",
+    "Constraint",
+    "check_attributes",
+    "kind_of",
+    "one_of",
+    "resolve",
+]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
@@ -50,6 +59,9 @@ def one_of(*choices: str) -> Constraint:
     return Constraint(f"one of {listing(choices)}", lambda value: value in choices)
 
 
+POSITIVE = Constraint("a number above 0", lambda value: isinstance(value, float) and value > 0)
+
+
 @dataclass(frozen=True)
 class AttributeDefinition:
     """A named attribute. Without a default it has to be given."""
@@ -58,11 +70,6 @@ class AttributeDefinition:
     kind: AttributeKind
     default: AttributeValue | None = None
     constraint: Constraint | None = None
-
-    @property
-    def expected(self) -> str:
-        """What its value has to be, in words."""
-        return self.constraint.text if self.constraint else self.kind.value
 
 
 def kind_of(value: object) -> AttributeKind | None:

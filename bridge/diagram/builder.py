@@ -57,7 +57,7 @@ from bridge.diagram.ir import (
     TorchReference,
 )
 from bridge.diagram.ir import Term as TermNode
-from bridge.diagram.messages import element, listing, quote, show_space, unknown
+from bridge.diagram.messages import element, listing, quote, show_space, type_text, unknown
 from bridge.diagram.names import check_label, check_name
 from bridge.diagram.terms import TermTable
 from bridge.errors import DiagramError
@@ -173,7 +173,7 @@ class Builder:
             self.modules[name] = body
         else:
             expected = "a layer, a layer graph, a reference, a component or a PyTorch module"
-            raise DiagramError(where, expected, f"a {type(body).__name__}", "component")
+            raise DiagramError(where, expected, type_text(body), "component")
         has_parameters = given if has_parameters is None else has_parameters
         self.components[name] = Component(name, made, has_parameters, training(where, frozen))
         return ComponentHandle(self, name)
@@ -299,7 +299,7 @@ class Builder:
             check_label("commute", name)
             check_new("commute", name, self._labels["commute"])
         if isinstance(start, Space) or not isinstance(start, (SourceHandle, Term)):
-            found = show_space(start) if isinstance(start, Space) else f"a {type(start).__name__}"
+            found = show_space(start) if isinstance(start, Space) else type_text(start)
             expected = "a source or a term (several columns may lie in a space)"
             raise DiagramError(f"{called}, start", expected, found, "type")
         if isinstance(start, Term):
@@ -362,7 +362,7 @@ class Builder:
             expected = "one term (an arrow with several targets gives a tuple)"
             raise DiagramError(where, expected, f"a tuple of {len(term)}", "type")
         if not isinstance(term, Term):
-            raise DiagramError(where, "a term", f"a {type(term).__name__}", "type")
+            raise DiagramError(where, "a term", type_text(term), "type")
         if term.builder is not self:
             raise DiagramError(where, f"a term of builder {quote(self.name)}", f"{term!r} of another one", "type")
 
@@ -370,7 +370,7 @@ class Builder:
         """A space of this builder, by itself or by its name."""
         name = space.name if isinstance(space, Space) else space
         if not isinstance(name, str):
-            raise DiagramError(where, "a space", f"a {type(space).__name__}", "type")
+            raise DiagramError(where, "a space", type_text(space), "type")
         if name not in self.spaces:
             raise unknown(where, "space", name, self.spaces)
         if isinstance(space, Space) and space != self.spaces[name]:
@@ -380,5 +380,5 @@ class Builder:
     def _spaces(self, where: str, spaces: Space | str | Sequence[Space | str]) -> tuple[str, ...]:
         several = [spaces] if isinstance(spaces, (Space, str)) else spaces
         if not isinstance(several, Iterable):
-            raise DiagramError(where, "a space or a tuple of spaces", f"a {type(spaces).__name__}", "type")
+            raise DiagramError(where, "a space or a tuple of spaces", type_text(spaces), "type")
         return tuple(self._space(where, space).name for space in several)

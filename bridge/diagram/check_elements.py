@@ -26,7 +26,7 @@ from bridge.diagram.limits import (
     MAX_TERMS,
     MAX_VALUES,
 )
-from bridge.diagram.messages import element, quote, shape_text, show_space, space_text, unknown
+from bridge.diagram.messages import element, quote, shape_text, show_space, space_text, type_text, unknown
 from bridge.diagram.names import check_label, check_name
 from bridge.errors import DiagramError
 from bridge.layers.graph import check_graph, infer_shapes, parameters
@@ -159,7 +159,7 @@ def check_components(diagram: Diagram) -> None:
         elif isinstance(component.body, (TorchReference, JuliaReference)):
             check_label("reference", component.body.name, f"{where}, its reference")
         else:
-            raise DiagramError(where, "a body", f"a {type(component.body).__name__}", "component")
+            raise DiagramError(where, "a body", type_text(component.body), "component")
 
 
 def check_arrows(diagram: Diagram) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.diagram.ir import ColumnTerm, DetachTerm, Diagram, OutputTerm, arguments
-from bridge.diagram.messages import element, quote, show_space, unknown
+from bridge.diagram.messages import element, quote, show_space, type_text, unknown
 from bridge.diagram.types import term_element, term_sources, term_spaces
 from bridge.errors import DiagramError
 
@@ -18,7 +18,7 @@ def check_terms(diagram: Diagram) -> None:
         elif isinstance(term, OutputTerm):
             check_output_term(diagram, term, place)
         elif not isinstance(term, DetachTerm):
-            raise DiagramError(f"term {place}", "a column, an output or a detach", f"a {type(term).__name__}", "type")
+            raise DiagramError(f"term {place}", "a column, an output or a detach", type_text(term), "type")
         for argument in arguments(term):
             if not 0 <= argument < place:
                 where = term_element(diagram, diagram.terms, place)

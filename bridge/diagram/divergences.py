@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.diagram.attributes import AttributeDefinition, AttributeKind, Constraint, check_attributes, resolve
+from bridge.diagram.attributes import (
+    POSITIVE,
+    AttributeDefinition,
+    AttributeKind,
+    Constraint,
+    check_attributes,
+    resolve,
+)
 from bridge.diagram.ir import Axis, Divergence, Space, attributes
 from bridge.diagram.messages import axes_text, listing, quote, show_space, space_text
 from bridge.errors import DiagramError
@@ -33,7 +40,6 @@ __all__ = [
     "resolve_axis",
 ]
 
-POSITIVE = Constraint("a number above 0", lambda value: isinstance(value, float) and value > 0)
 PROBABILITY = Constraint("a number from 0 to 1", lambda value: isinstance(value, float) and 0 <= value <= 1)
 
 AXIS = AttributeDefinition("axis", AttributeKind.TEXT, "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.diagram.ir import ColumnTerm, OutputTerm, Space
 from bridge.diagram.ir import Term as TermNode
-from bridge.diagram.messages import quote, unknown
+from bridge.diagram.messages import quote, type_text, unknown
 from bridge.errors import DiagramError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def term_text(terms: Sequence[TermNode], place: int, several: set[str]) -> str:
 def detach(term: Term) -> Term:
     """The term's value, with no gradient to anything below it."""
     if not isinstance(term, Term):
-        raise DiagramError("detach", "a term", f"a {type(term).__name__}", "type")
+        raise DiagramError("detach", "a term", type_text(term), "type")
     return term.builder.detach(term)
 
 

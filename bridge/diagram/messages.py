@@ -29,7 +29,18 @@ from collections.abc import Iterable, Sequence
 from bridge.diagram.ir import Axis, Space
 from bridge.errors import DiagramError
 
-__all__ = ["element", "listing", "shape_text", "show_space", "space_text", "unknown"]
+__all__ = [
+    "article",
+    "axes_text",
+    "element",
+    "listing",
+    "quote",
+    "shape_text",
+    "show_space",
+    "space_text",
+    "type_text",
+    "unknown",
+]
 
 # How much of a list or of a name an error shows.
 SHOWN = 8
@@ -68,13 +79,31 @@ def listing(names: Iterable[str], none: str = "none") -> str:
     return shown or none
 
 
+def article(noun: str) -> str:
+    """A noun with its article.
+
+    >>> article("space"), article("arrow")
+    ('a space', 'an arrow')
+    """
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def type_text(value: object) -> str:
+    """What an unexpected value is.
+
+    >>> type_text(3)
+    'an int'
+    """
+    return article(type(value).__name__)
+
+
 def unknown(where: str, kind: str, name: str, known: Iterable[str]) -> DiagramError:
     """The refusal of a name that nothing has.
 
     >>> print(unknown("arrow 'f'", "space", "imag", ["image"]))
     arrow 'f': expected the name of a space ('image'), found 'imag'
     """
-    return DiagramError(where, f"the name of a {kind} ({listing(known)})", quote(name), "unknown")
+    return DiagramError(where, f"the name of {article(kind)} ({listing(known)})", quote(name), "unknown")
 
 
 def shape_text(shape: Sequence[int | str]) -> str:

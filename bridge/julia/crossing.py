@@ -3,6 +3,9 @@
 The tape's handle lives in a token, a tensor that is saved for the way back together with every tensor that the tape
 refers to. So a second backward, a graph that is freed and a change in place meet torch's own checks, and a graph that is
 dropped without a backward frees its tape.
+
+Each island has classes of its own, one a mode: what never changes is a local name of theirs, and the common case (every
+tensor can be shared as it is) runs straight through. At 16 floats all of it has the time of some hundred bytecodes.
 """
 
 from __future__ import annotations
@@ -14,74 +17,111 @@ from torch import Tensor
 
 from bridge.errors import UnsupportedError
 from bridge.julia.ownership import Held
-from bridge.julia.structures import GRAD
-from bridge.julia.tensors import MendableError
+from bridge.julia.structures import ALIAS, FLAGS, GRAD, KIND, OK, RELEASE, SEED, TAPE, VALUE, slot
+from bridge.julia.tensors import EXCHANGE_ERRORS, PLAIN, MendableError
 
 if TYPE_CHECKING:
     from bridge.julia.island import Island
 
-__all__ = ["cross"]
+__all__ = ["crossing", "refuse_transforms"]
 
-_NOTHING = torch.empty(0)
-_OWN_ARGUMENTS = 4  # of _Crossing.forward, before the tensors
-
-
-def cross(island: Island, tensors: tuple[Tensor, ...], flags: int, seed: int, application: int) -> tuple[Tensor, ...]:
-    """The outputs of an island; recorded by autograd where one of the tensors requires a gradient."""
-    if torch.is_grad_enabled():
-        for tensor in tensors:
-            if tensor.requires_grad:
-                try:
-                    return _Crossing.apply(island, flags | GRAD, seed, application, *tensors)  # type: ignore[no-any-return]
-                except (RuntimeError, NotImplementedError):
-                    _refuse_transforms()
-                    raise
-    return _forward(island, tensors, flags, seed, application)[0]
+_FIRST_KIND, _FIRST_VALUE = slot(0) + KIND, slot(0) + VALUE
 
 
-def _forward(island: Island, tensors: tuple[Tensor, ...], flags: int, seed: int,
-             application: int) -> tuple[tuple[Tensor, ...], int, tuple[Tensor, ...]]:
-    """The outputs, the tape's id, and the tensors that were really passed."""
-    try:
-        return *island.forward(tensors, flags, seed, application), tensors
-    except MendableError:
-        mended = island.mend(tensors, "input")
-        return *island.forward(mended, flags, seed, application), mended
+def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
+    """The autograd function of an island in one mode: `apply(seed, *tensors)` gives its outputs as a tuple."""
+    session = island.session
+    caller, check_caller = session.runtime.caller, session.runtime.check_caller
+    released, prepare = session.released, session.prepare
+    c_forward, c_backward = session.c_forward, session.c_backward
+    number, spare, spare_backward = island.number, island.frames, island.gradient_frames
+    rooms, gradient_rooms = island.rooms, island.gradient_rooms
+    retained, retained_outputs, discrete = island.retained_arguments, island.retained_outputs, island.discrete_outputs
+    keeps_all = len(retained) == len(island.arguments)
+    one_output, one_argument = len(island.outputs) == 1, len(island.arguments) == 1
+    flags |= GRAD
+    nothing = torch.empty(0)
 
+    class Crossing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, seed: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+            if not caller.may_call:
+                check_caller()
+            passed, room = tensors, None
+            try:
+                for tensor in tensors:
+                    if type(tensor) not in PLAIN or tensor.is_neg():
+                        raise MendableError
+                frame = spare.pop() if spare else island.new_frame()
+                words = frame.words
+                words[FLAGS] = flags
+                words[SEED] = seed
+                words[RELEASE] = released.popleft() if released else 0  # the tape of the step before, as a rule
+                if released:
+                    prepare()
+                if rooms:
+                    room = island.offer(words, tensors[0].shape[0])
+                if (status := c_forward(number, frame.address, tensors)) != OK:
+                    raise session.failure(status)
+                if one_output and words[_FIRST_KIND] == ALIAS:
+                    outputs: tuple[Tensor, ...] = (tensors[words[_FIRST_VALUE]],)
+                else:
+                    outputs = island.take(frame, room, tensors)
+                tape = words[TAPE]
+                spare.append(frame)
+            except (MendableError, *EXCHANGE_ERRORS):
+                outputs, tape, passed = island.mended_forward(tensors, flags, seed)
+            token = nothing.detach()
+            token.tape = Held(tape, released)  # type: ignore[attr-defined]
+            if keeps_all and passed is tensors:
+                ctx.save_for_backward(token, *tensors, *[outputs[k] for k in retained_outputs])
+            else:
+                kept = [tensors[k] for k in retained] + [outputs[k] for k in retained_outputs]
+                # The tape lies over the copies; torch's check of versions is on the tensors themselves.
+                kept += [b for a, b in zip(tensors, passed, strict=True) if a is not b]
+                ctx.save_for_backward(token, *kept)
+            if gradient_rooms:
+                ctx.batch = tensors[0].shape[0] if island.inputs else 0
+            if not one_output:
+                ctx.set_materialize_grads(False)
+            if discrete:
+                ctx.mark_non_differentiable(*(outputs[k] for k in discrete))
+            return outputs
 
-class _Crossing(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, island: Island, flags: int, seed: int, application: int, *tensors: Tensor) -> tuple[Tensor, ...]:
-        outputs, tape, passed = _forward(island, tensors, flags, seed, application)
-        token = _NOTHING.detach()
-        token.tape = Held(tape, island.session.released)  # type: ignore[attr-defined]
-        kept = [tensors[k] for k in island.retained_arguments]
-        kept += [outputs[k] for k in island.retained_outputs]
-        if passed is not tensors:  # the tape lies over the copies; torch's check of versions is on the tensors themselves
-            kept += [b for a, b in zip(tensors, passed, strict=True) if a is not b]
-        ctx.save_for_backward(token, *kept)
-        ctx.island = island
-        ctx.batch = tensors[0].shape[0] if island.inputs else 0
-        ctx.set_materialize_grads(False)
-        if island.discrete_outputs:
-            ctx.mark_non_differentiable(*(outputs[k] for k in island.discrete_outputs))
-        return outputs
+        @staticmethod
+        def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+            tape = ctx.saved_tensors[0].tape.id
+            if not caller.may_call:
+                check_caller()
+            needs, room = ctx.needs_input_grad[1:], None
+            results: tuple[Tensor | None, ...]
+            try:
+                for gradient in gradients:
+                    if gradient is not None and (type(gradient) not in PLAIN or gradient.is_neg()):
+                        raise MendableError
+                frame = spare_backward.pop() if spare_backward else island.new_gradient_frame()
+                words = frame.words
+                words[TAPE] = tape
+                if gradient_rooms:
+                    room = island.offer_gradients(words, ctx.batch, needs)
+                if (status := c_backward(number, frame.address, gradients, bytes(needs))) != OK:
+                    raise session.failure(status)
+                if one_argument and words[_FIRST_KIND] == ALIAS:
+                    results = (gradients[words[_FIRST_VALUE]],)
+                else:
+                    results = island.take_gradients(frame, room, gradients)
+                spare_backward.append(frame)
+            except (MendableError, *EXCHANGE_ERRORS):
+                results = island.mended_backward(tape, gradients, needs, getattr(ctx, "batch", 0))
+            if torch.is_grad_enabled():
+                results = _Final.apply(len(results), *results, *ctx.saved_tensors[1:], *gradients)
+            return (None, *results)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        token = ctx.saved_tensors[0]
-        island, needs = ctx.island, ctx.needs_input_grad[_OWN_ARGUMENTS:]
-        try:
-            results = island.backward(token.tape.id, gradients, needs, ctx.batch)
-        except MendableError:
-            results = island.backward(token.tape.id, island.mend(gradients, "gradient of output"), needs, ctx.batch)
-        if torch.is_grad_enabled():
-            results = _Final.apply(len(results), *results, *ctx.saved_tensors[1:], *gradients)
-        return (None,) * _OWN_ARGUMENTS + results
+        @staticmethod
+        def jvp(ctx: Any, *tangents: Any) -> NoReturn:
+            raise UnsupportedError("an island", "reverse mode", "forward-mode differentiation")
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> NoReturn:
-        raise UnsupportedError("an island", "reverse mode", "forward-mode differentiation")
+    return Crossing
 
 
 class _Final(torch.autograd.Function):
@@ -96,7 +136,7 @@ class _Final(torch.autograd.Function):
         raise UnsupportedError("an island", "first derivatives", "a second derivative (create_graph=True) asked for")
 
 
-def _refuse_transforms() -> None:
+def refuse_transforms() -> None:
     """Say by name what made torch refuse a custom function."""
     if torch._C._are_functorch_transforms_active():  # type: ignore[attr-defined]
         raise UnsupportedError("an island", "ordinary calls", "a call inside vmap or another transform of torch.func") from None

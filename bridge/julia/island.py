@@ -6,35 +6,37 @@ the status UNSUPPORTED sends a call to the slow path, which mends its tensors or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from bridge.errors import UnsupportedError
-from bridge.julia.crossing import cross
+from bridge.julia.crossing import crossing, refuse_transforms
 from bridge.julia.ownership import Held, borrow
 from bridge.julia.structures import (
-    ABSENT,
     ALIAS,
     APPLICATION,
     DATA,
     FILLED,
+    FLAGS,
     KIND,
     OK,
+    OWNED,
+    RELEASE,
     SEED,
-    SLOTS_OFFSET,
     TAPE,
-    TAPE_OFFSET,
     TRAIN,
-    UNSUPPORTED,
     VALUE,
+    VIEW,
     Frame,
+    Words,
     slot,
 )
-from bridge.julia.tensors import PLAIN, MendableError, mend
+from bridge.julia.tensors import EXCHANGE_ERRORS, PLAIN, MendableError, mend
 
 if TYPE_CHECKING:
     from bridge.julia.session import Session
@@ -57,10 +59,9 @@ class Place:
     filled: bool = False
     retained: bool = True
 
-    def room(self, batch: int) -> Tensor | None:
-        """Memory for Julia to write into, or `None` where it is to use its own."""
-        if not self.filled or self.sizes is None:
-            return None
+    def room(self, batch: int) -> Tensor:
+        """Memory for Julia to write into, where the sizes are known."""
+        assert self.sizes is not None
         return torch.empty((batch, *self.sizes) if self.batched else self.sizes, dtype=self.dtype)
 
 
@@ -72,21 +73,25 @@ class Island:
     """
 
     def __init__(self, session: Session, held: Held, inputs: Sequence[Place], parameters: Sequence[Place],
-                 outputs: Sequence[Place], *, allow_device_copy: bool = False) -> None:
+                 outputs: Sequence[Place], *, application: int = 0, allow_device_copy: bool = False) -> None:
         self.session = session
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.arguments = (*inputs, *parameters)
+        self.application = application
         self.allow_device_copy = allow_device_copy
-        self.retained_arguments = tuple(k for k, place in enumerate(self.arguments) if place.retained)
-        self.retained_outputs = tuple(k for k, place in enumerate(self.outputs) if place.retained)
-        self.discrete_outputs = tuple(k for k, place in enumerate(self.outputs) if not place.dtype.is_floating_point)
+        self.retained_arguments = _where(self.arguments, lambda place: place.retained)
+        self.retained_outputs = _where(self.outputs, lambda place: place.retained)
+        self.discrete_outputs = _where(self.outputs, lambda place: not place.dtype.is_floating_point)
+        self.rooms = _where(self.outputs, lambda place: place.filled and place.sizes is not None)
+        self.gradient_rooms = _where(self.arguments, lambda place: place.filled and place.sizes is not None)
+        self.frames: list[Frame] = []
+        self.gradient_frames: list[Frame] = []
+        self.number = held.id
         self._held = held
-        self._id = held.id
-        self._forward_frames: list[Frame] = []
-        self._backward_frames: list[Frame] = []
+        self._crossings = {train: crossing(self, TRAIN if train else 0) for train in (False, True)}
 
-    def __call__(self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool, seed: int = 0,
-                 application: int = 0) -> tuple[Tensor, ...]:
+    def __call__(self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool,
+                 seed: int = 0) -> tuple[Tensor, ...]:
         """The island's outputs for a batch.
 
         `inputs` are (N, …) tensors of the inputs' spaces, `parameters` those of its components in order. Gradients flow
@@ -94,110 +99,146 @@ class Island:
         island refuses, JuliaUnavailable in another thread or a forked child.
         """
         if torch.compiler.is_compiling():
-            return _outside_graph(self, inputs, parameters, train, seed, application)
+            return _outside_graph()(self, inputs, parameters, train=train, seed=seed)
         if torch.is_autocast_enabled("cpu"):
             inputs = tuple(t.to(p.dtype) if t.is_floating_point() else t for t, p in zip(inputs, self.inputs, strict=True))
-        flags = TRAIN if train else 0
         if self.allow_device_copy and any(t.device.type != "cpu" for t in inputs):
-            return self._on_device(inputs, parameters, flags, seed, application)
-        return cross(self, inputs + parameters, flags, seed, application)
+            return self._on_device(inputs, parameters, train=train, seed=seed)
+        tensors = inputs + parameters
+        if torch.is_grad_enabled():
+            for tensor in tensors:
+                if tensor.requires_grad:
+                    try:
+                        return self._crossings[train].apply(seed, *tensors)  # type: ignore[no-any-return]
+                    except (RuntimeError, NotImplementedError):
+                        refuse_transforms()
+                        raise
+        flags = TRAIN if train else 0
+        try:
+            return self.forward(tensors, flags, seed)[0]
+        except MendableError:
+            return self.mended_forward(tensors, flags, seed)[0]
 
-    def forward(self, tensors: Sequence[Tensor], flags: int, seed: int, application: int) -> tuple[tuple[Tensor, ...], int]:
-        """The outputs, and the id of the tape that the flag GRAD asks for.
+    def forward(self, tensors: tuple[Tensor, ...], flags: int, seed: int) -> tuple[tuple[Tensor, ...], int]:
+        """The outputs, and the id of the tape that the flag GRAD asks for; nothing is recorded by autograd.
 
         Raises MendableError where a tensor can't be passed as it is.
         """
-        session = self.session
-        session.prepare()
-        for tensor in tensors:
-            if type(tensor) not in PLAIN or tensor.is_neg():
-                raise MendableError
-        frame = self._forward_frames.pop() if self._forward_frames else Frame(len(self.outputs))
+        self.session.prepare()
+        if any(type(tensor) not in PLAIN or tensor.is_neg() for tensor in tensors):
+            raise MendableError
+        frame = self.frames.pop() if self.frames else self.new_frame()
+        frame.words[FLAGS], frame.words[SEED], frame.words[RELEASE] = flags, seed, 0
+        room = self.offer(frame.words, tensors[0].shape[0]) if self.rooms else None
         try:
-            words = frame.words
-            words[0], words[SEED], words[APPLICATION], words[TAPE] = flags, seed, application, 0
-            batch = tensors[0].shape[0] if self.inputs and tensors[0].dim() else 0
-            room = [place.room(batch) for place in self.outputs]
-            _offer(frame, room)
-            status = session.call_forward(
-                self._id, frame.address, tensors, len(self.outputs), frame.address + SLOTS_OFFSET, frame.address + TAPE_OFFSET)
-            if status != OK:
-                raise MendableError if status == UNSUPPORTED else session.failure(status)
-            return self._take(frame, room, tensors), words[TAPE]  # type: ignore[return-value]
-        finally:
-            self._forward_frames.append(frame)
+            status = self.session.c_forward(self.number, frame.address, tensors)
+        except EXCHANGE_ERRORS:
+            raise MendableError from None
+        if status != OK:
+            raise self.session.failure(status)
+        outputs, tape = self.take(frame, room, tensors), frame.words[TAPE]
+        self.frames.append(frame)
+        return outputs, tape
 
-    def backward(self, tape: int, gradients: Sequence[Tensor | None], needs: tuple[bool, ...],
-                 batch: int) -> tuple[Tensor | None, ...]:
-        """The gradients of the inputs and parameters that `needs` asks for, given those of the outputs.
+    def mended_forward(self, tensors: tuple[Tensor, ...], flags: int,
+                       seed: int) -> tuple[tuple[Tensor, ...], int, tuple[Tensor, ...]]:
+        """`forward` with copies of the tensors that could not be passed, and the tensors that were."""
+        mended = self._mend(tensors, "input")
+        return *self.forward(mended, flags, seed), mended  # type: ignore[arg-type, return-value]
 
-        Raises MendableError where a gradient can't be passed as it is.
-        """
-        session = self.session
-        session.prepare()
-        for gradient in gradients:
-            if gradient is not None and (type(gradient) not in PLAIN or gradient.is_neg()):
-                raise MendableError
-        frame = self._backward_frames.pop() if self._backward_frames else Frame(len(self.arguments))
-        try:
-            room = [place.room(batch) if need else None for place, need in zip(self.arguments, needs, strict=True)]
-            _offer(frame, room)
-            status = session.call_backward(self._id, tape, gradients, len(needs), frame.address + SLOTS_OFFSET, bytes(needs))
-            if status != OK:
-                raise MendableError if status == UNSUPPORTED else session.failure(status)
-            return self._take(frame, room, gradients)
-        finally:
-            self._backward_frames.append(frame)
+    def mended_backward(self, tape: int, gradients: Sequence[Tensor | None], needs: tuple[bool, ...],
+                        batch: int) -> tuple[Tensor | None, ...]:
+        """The gradients of inputs and parameters, from copies of the outputs' gradients that could not be passed."""
+        mended = self._mend(gradients, "gradient of output")
+        self.session.prepare()
+        frame = self.new_gradient_frame()
+        frame.words[TAPE] = tape
+        room = self.offer_gradients(frame.words, batch, needs) if self.gradient_rooms else None
+        status = self.session.c_backward(self.number, frame.address, mended, bytes(needs))
+        if status != OK:
+            raise self.session.failure(status)
+        return self.take_gradients(frame, room, mended)
 
-    def mend(self, tensors: Sequence[Tensor | None], what: str) -> tuple[Tensor | None, ...]:
+    def new_frame(self) -> Frame:
+        """Memory for one call of forward."""
+        frame = Frame(len(self.outputs))
+        frame.words[APPLICATION] = self.application
+        return frame
+
+    def new_gradient_frame(self) -> Frame:
+        """Memory for one call of backward."""
+        return Frame(len(self.arguments))
+
+    def offer(self, words: Words, batch: int) -> dict[int, Tensor]:
+        """Give Julia memory for the outputs that it writes."""
+        return {k: _offer(words, k, self.outputs[k].room(batch)) for k in self.rooms}
+
+    def offer_gradients(self, words: Words, batch: int, needs: tuple[bool, ...]) -> dict[int, Tensor]:
+        """Give Julia memory for the gradients that it writes and that are asked for."""
+        return {k: _offer(words, k, self.arguments[k].room(batch)) for k in self.gradient_rooms if needs[k]}
+
+    def take(self, frame: Frame, room: dict[int, Tensor] | None, passed: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The outputs that Julia answered with."""
+        return tuple([self._take(frame, k, room, passed) for k in range(len(self.outputs))])  # type: ignore[misc]
+
+    def take_gradients(self, frame: Frame, room: dict[int, Tensor] | None,
+                       passed: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """The gradients that Julia answered with."""
+        return tuple([self._take(frame, k, room, passed) for k in range(len(self.arguments))])
+
+    def _take(self, frame: Frame, k: int, room: dict[int, Tensor] | None, passed: Sequence[Tensor | None]) -> Tensor | None:
+        """The room that Julia filled, a tensor that was passed, a tensor over memory of its own, or `None` for zero."""
+        words, start = frame.words, slot(k)
+        kind = words[start + KIND]
+        if kind == FILLED:
+            assert room is not None
+            return room[k]
+        if kind == ALIAS:
+            return passed[words[start + VALUE]]
+        if kind == VIEW:
+            whole = passed[words[start + VALUE]]
+            assert whole is not None
+            return whole.view(frame.shape(k))
+        if kind == OWNED:
+            owner = Held(words[start + VALUE], self.session.released)
+            tensor = borrow(words[start + DATA], frame.shape(k), frame.data_type(k), owner)
+            words[start + DATA] = 0
+            return tensor
+        return None
+
+    def _mend(self, tensors: Sequence[Tensor | None], what: str) -> tuple[Tensor | None, ...]:
         """The tensors, some of them copied so that they can be passed; raises UnsupportedError for one that can't be."""
         mended = mend(tensors, what, self.session.copies)
         if all(a is b for a, b in zip(mended, tensors, strict=True)):
             raise UnsupportedError(what, "a tensor that Julia can share", "a refusal by DLPack's exchange functions")
         return mended
 
-    def _take(self, frame: Frame, room: list[Tensor | None], passed: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
-        """What Julia answered with: the room it filled, tensors that were passed, and tensors over memory of its own."""
-        words = frame.words
-        taken: list[Tensor | None] = []
-        for k, tensor in enumerate(room):
-            kind, value = words[slot(k) + KIND], words[slot(k) + VALUE]
-            if kind == ABSENT:
-                tensor = None
-            elif kind != FILLED:
-                shape = frame.shape(k)
-                if kind == ALIAS:
-                    tensor = passed[value]
-                    assert tensor is not None
-                    if tensor.shape != shape:
-                        tensor = tensor.view(shape)
-                else:
-                    owner = Held(value, self.session.released)
-                    tensor = borrow(words[slot(k) + DATA], shape, frame.data_type(k), owner)
-            taken.append(tensor)
-        return tuple(taken)
-
-    def _on_device(self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], flags: int, seed: int,
-                   application: int) -> tuple[Tensor, ...]:
+    def _on_device(self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool,
+                   seed: int) -> tuple[Tensor, ...]:
         device = next(t.device for t in inputs if t.device.type != "cpu")
-        tensors = tuple(t if t.device.type == "cpu" else self.session.copies.count(t.cpu()) for t in inputs + parameters)
-        outputs = cross(self, tensors, flags, seed, application)
-        return tuple(self.session.copies.count(t.to(device)) for t in outputs)
+        copies = self.session.copies
+
+        def here(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return tuple(t if t.device.type == "cpu" else copies.count(t.cpu()) for t in tensors)
+
+        return tuple(copies.count(t.to(device)) for t in self(here(inputs), here(parameters), train=train, seed=seed))
 
 
-def _offer(frame: Frame, room: list[Tensor | None]) -> None:
-    words = frame.words
-    for k, tensor in enumerate(room):
-        start = slot(k)
-        if tensor is None:
-            words[start + DATA] = 0
-        else:
-            words[start + DATA] = tensor.data_ptr()
-            words[start + VALUE] = tensor.nbytes
+def _where(places: Sequence[Place], condition: Callable[[Place], bool]) -> tuple[int, ...]:
+    return tuple(k for k, place in enumerate(places) if condition(place))
 
 
-@torch.compiler.disable
-def _outside_graph(island: Island, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], train: bool, seed: int,
-                   application: int) -> tuple[Tensor, ...]:
-    """torch.compile ends its graph here and starts another behind it."""
-    return island(inputs, parameters, train=train, seed=seed, application=application)
+def _offer(words: Words, k: int, tensor: Tensor) -> Tensor:
+    start = slot(k)
+    words[start + DATA] = tensor.data_ptr()
+    words[start + VALUE] = tensor.nbytes
+    return tensor
+
+
+@cache
+def _outside_graph() -> Callable[..., tuple[Tensor, ...]]:
+    """Calls an island where torch.compile ends its graph and starts another behind it.
+
+    Made when it is needed: the compiler takes seconds to import.
+    """
+    return torch.compiler.disable(Island.__call__)  # type: ignore[no-any-return]

@@ -17,11 +17,13 @@ __all__ = ["load"]
 
 
 def load(session: Session, fragment: bytes, models: Mapping[str, JuliaModel], parameters: Mapping[str, tuple[torch.Tensor, ...]],
-         *, allow_device_copy: bool = False) -> Island:
+         *, one_batch: bool, application: int = 0, allow_device_copy: bool = False) -> Island:
     """The island of a fragment (`plan.proto`, canonical bytes).
 
     `models` has the module of each component of the user's, `parameters` each component's parameters in order, which tell
-    shapes and dtypes. Raises BridgeError, naming the element, for a fragment that Julia's engine does not understand.
+    shapes and dtypes. `one_batch` says that all inputs and outputs have the first size of the first input;
+    `application` is the number of the first application in the plan. Raises
+    BridgeError, naming the element, for a fragment that Julia's engine does not understand.
     """
     message = plan_pb2.Fragment.FromString(fragment)
     instances = [models[c.name].instance if c.name in models else 0 for c in message.components]
@@ -29,8 +31,7 @@ def load(session: Session, fragment: bytes, models: Mapping[str, JuliaModel], pa
     loaded = session.control(control.Request(load=request)).loaded
     spaces = _register_spaces(message)
     count = len(message.inputs)
-    # Room is given by the batch of the first input, which a value below which no column lies need not share.
-    uniform = count > 0 and not message.sourceless and all(i.inputs for i in message.instructions)
+    uniform = count > 0 and one_batch  # room is given by the batch of the first input
     inputs = [
         _place(register, spaces, uniform and loaded.gradients_filled[k], loaded.inputs_retained[k])
         for k, register in enumerate(message.inputs)
@@ -44,7 +45,8 @@ def load(session: Session, fragment: bytes, models: Mapping[str, JuliaModel], pa
         _place(register, spaces, uniform and loaded.outputs_filled[k], loaded.outputs_retained[k])
         for k, register in enumerate(message.outputs)
     ]
-    return Island(session, session.hold(loaded.island), inputs, arguments, outputs, allow_device_copy=allow_device_copy)
+    return Island(session, session.hold(loaded.island), inputs, arguments, outputs, application=application,
+                  allow_device_copy=allow_device_copy)
 
 
 def _place(register: int, spaces: Mapping[int, Any], filled: bool, retained: bool) -> Place:

@@ -32,6 +32,8 @@ from bridge.julia.structures import (
     MODE_SIZE,
     OK,
     SLOT_SIZE,
+    SLOTS_OFFSET,
+    TAPE_OFFSET,
     UNSUPPORTED,
 )
 from bridge.julia.tensors import Copies, MendableError
@@ -84,15 +86,15 @@ class Session:
         return f"Session(Julia {self.version}, engine={self.engine!r}, how={self.how!r})"
 
     def _bind(self, addresses: Sequence[int], *, objects: bool) -> None:
-        word, integer, pointer = ctypes.c_uint64, ctypes.c_int64, ctypes.c_void_p
+        word, integer, pointer, needs = ctypes.c_uint64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_char_p
         if objects:
-            tensors: type = ctypes.py_object
-            wrap: Callable[[Any], Any] = lambda function: function  # noqa: E731
+            self.c_forward: Callable[..., int] = _function(addresses[4], word, pointer, ctypes.py_object)
+            self.c_backward: Callable[..., int] = _function(addresses[5], word, pointer, ctypes.py_object, needs)
         else:
-            tensors, wrap = ctypes.c_void_p, _describing
-        forward = _function(addresses[4 if objects else 1], word, pointer, integer, tensors, integer, pointer, pointer)
-        backward = _function(addresses[5 if objects else 2], word, word, integer, tensors, integer, pointer, ctypes.c_char_p)
-        self._c_forward, self._c_backward = wrap(forward), wrap(backward)
+            self.c_forward = _describing_forward(
+                _function(addresses[1], word, pointer, integer, pointer, integer, pointer, pointer))
+            self.c_backward = _describing_backward(
+                _function(addresses[2], word, word, integer, pointer, integer, pointer, needs))
 
     def _shake_hands(self, known: dict[str, int]) -> Any:
         hello = control.Hello(
@@ -101,26 +103,11 @@ class Session:
         return self.control(control.Request(hello=hello)).handshake
 
     def prepare(self) -> None:
-        """Before every call: refuse a caller that Julia can't have, and let Julia release what was given back."""
+        """Before a call: refuse a caller that Julia can't have, and let Julia release what was given back."""
         self.runtime.check_caller()
         released = self.released
         while released:
             self._release(released.popleft())
-
-    def call_forward(self, island: int, mode: int, tensors: Sequence[Tensor], n_out: int, slots: int, tape: int) -> int:
-        """The vtable's forward; returns its status."""
-        try:
-            return self._c_forward(island, mode, len(tensors), tensors, n_out, slots, tape)  # type: ignore[no-any-return]
-        except (RuntimeError, BufferError):  # torch's exchange functions refused a tensor
-            return UNSUPPORTED
-
-    def call_backward(self, island: int, tape: int, gradients: Sequence[Tensor | None], n_in: int, slots: int,
-                      needs: bytes) -> int:
-        """The vtable's backward; returns its status."""
-        try:
-            return self._c_backward(island, tape, len(gradients), gradients, n_in, slots, needs)  # type: ignore[no-any-return]
-        except (RuntimeError, BufferError):
-            return UNSUPPORTED
 
     def failure(self, status: int) -> Exception:
         """The exception behind a status that is not OK."""
@@ -179,12 +166,23 @@ def _function(address: int, *arguments: Any) -> Any:
     return ctypes.PYFUNCTYPE(ctypes.c_int32, *arguments)(address)
 
 
-def _describing(function: Any) -> Any:
-    """A vtable function that takes descriptors, given a tuple of tensors."""
+def _describing_forward(function: Callable[..., int]) -> Callable[..., int]:
+    """The vtable's forward for a frame and a tuple of tensors, where torch does not describe them itself."""
 
-    def call(*arguments: Any) -> int:
-        words = descriptors(arguments[3])
-        return function(*arguments[:3], ctypes.addressof(words), *arguments[4:])  # type: ignore[no-any-return]
+    def call(island: int, frame: int, tensors: Sequence[Tensor]) -> int:
+        words = descriptors(tensors)
+        return function(island, frame, len(tensors), ctypes.addressof(words), 0, frame + SLOTS_OFFSET, frame + TAPE_OFFSET)
+
+    return call
+
+
+def _describing_backward(function: Callable[..., int]) -> Callable[..., int]:
+    """The vtable's backward, likewise."""
+
+    def call(island: int, frame: int, gradients: Sequence[Tensor | None], needs: bytes) -> int:
+        words = descriptors(gradients)
+        tape = ctypes.c_uint64.from_address(frame + TAPE_OFFSET).value
+        return function(island, tape, len(gradients), ctypes.addressof(words), len(needs), frame + SLOTS_OFFSET, needs)
 
     return call
 

@@ -67,8 +67,8 @@ class LibJulia:
         self.blas = blas_choice
         self.owner = threading.get_ident()
         self.pid = os.getpid()
-        self._caller = _Caller()
-        self._caller.may_call = True
+        self.caller = _Caller()
+        self.caller.may_call = True
         self._entry = _load_bootstrap(started.library)
         self.version = self.eval_string("VERSION")
         os.register_at_fork(after_in_child=self._forget)
@@ -81,7 +81,7 @@ class LibJulia:
 
         Raises JuliaUnavailable in any thread but the one that started Julia, and in a forked child.
         """
-        if not self._caller.may_call:
+        if not self.caller.may_call:
             self._refuse()
 
     def eval(self, code: str, element: str = "Julia code") -> None:
@@ -109,7 +109,7 @@ class LibJulia:
         return answer
 
     def _forget(self) -> None:
-        self._caller.may_call = False
+        self.caller.may_call = False
 
     def _refuse(self) -> None:
         if os.getpid() != self.pid:
@@ -263,7 +263,7 @@ def _texts(answer: ctypes.Array[ctypes.c_size_t]) -> tuple[str, str, str]:
 
 def _stop(runtime: LibJulia) -> None:
     """Let Julia flush its streams and run its exit hooks, where that is possible."""
-    if runtime._caller.may_call:
+    if runtime.caller.may_call:
         ctypes.PYFUNCTYPE(None, ctypes.c_int)(("jl_atexit_hook", runtime.libjulia))(0)
 
 

@@ -7,10 +7,11 @@ addresses are computed once. A frame is taken for a call and put back, so that n
 from __future__ import annotations
 
 import ctypes
+from typing import TypeAlias
 
 import torch
 
-__all__ = ["ABI_VERSION", "DATA_TYPES", "DESCRIPTOR_SIZE", "MODE_SIZE", "SLOT_SIZE", "Frame", "slot"]
+__all__ = ["ABI_VERSION", "DATA_TYPES", "DESCRIPTOR_SIZE", "MODE_SIZE", "SLOT_SIZE", "Frame", "Words", "slot"]
 
 ABI_VERSION = 1
 OK, ERROR, INTERRUPTED, UNSUPPORTED = 0x0B51, 0x0B52, 0x0B53, 0x0B54
@@ -19,17 +20,17 @@ OK, ERROR, INTERRUPTED, UNSUPPORTED = 0x0B51, 0x0B52, 0x0B53, 0x0B54
 TRAIN, GRAD = 1, 2
 """Bits of a mode's flags: train mode, and whether a tape is wanted."""
 
-FILLED, ALIAS, OWNED, ABSENT = 0, 1, 2, 3
-"""What a slot answers: the memory given is filled; it is the caller's tensor of a number; it lies in memory that is the
-callee's until an id is released; there is none (zero)."""
+FILLED, ALIAS, VIEW, OWNED, ABSENT = range(5)
+"""What a slot answers: the memory given is filled; it is the caller's tensor of a number, as it is or in another shape; it
+lies in memory that is the callee's until an id is released; there is none (zero)."""
 
 DESCRIPTOR_SIZE, MODE_SIZE, SLOT_SIZE = 48, 24, 64
 MAX_AXES = 16
 
-FLAGS, SEED, APPLICATION, TAPE = 0, 1, 2, 3
-"""Words of a frame before its slots."""
-TAPE_OFFSET, SLOTS_OFFSET = 8 * TAPE, 8 * 4
-"""Where they are, in bytes."""
+FLAGS, SEED, APPLICATION, TAPE, RELEASE = range(5)
+"""Words of a frame before its slots; RELEASE is an id that the callee may let go of first, or 0."""
+TAPE_OFFSET, SLOTS_OFFSET = 8 * TAPE, 8 * 5
+"""Where the tape's id and the slots are, in bytes."""
 
 DATA, TYPE, SHAPE, KIND, VALUE = 0, 2, 3, 6, 7
 """Words of a slot: where it is, rank and element type, the address of its sizes, the answer and its number."""
@@ -44,22 +45,26 @@ DATA_TYPES = {
 """DLPack's type code and bits, and what they are in torch: the element types that cross."""
 
 
+Words: TypeAlias = "ctypes.Array[ctypes.c_int64]"
+
+
 class Frame:
     """The words of one call with `slots` results; `address` is that of its mode."""
 
-    __slots__ = ("address", "words")
+    __slots__ = ("address", "sizes", "words")
 
     def __init__(self, slots: int) -> None:
-        self.words = (ctypes.c_uint64 * (SLOTS_OFFSET // 8 + slots * (SLOT_SIZE // 8 + MAX_AXES)))()
+        self.sizes = SLOTS_OFFSET // 8 + slots * (SLOT_SIZE // 8)
+        self.words = (ctypes.c_int64 * (self.sizes + slots * MAX_AXES))()
         self.address = ctypes.addressof(self.words)
-        sizes = self.address + SLOTS_OFFSET + slots * SLOT_SIZE
         for k in range(slots):
-            self.words[slot(k) + SHAPE] = sizes + 8 * MAX_AXES * k
+            self.words[slot(k) + SHAPE] = self.address + 8 * (self.sizes + MAX_AXES * k)
 
     def shape(self, k: int) -> tuple[int, ...]:
         """The sizes that the callee wrote for result `k`, row-major."""
         rank = self.words[slot(k) + TYPE] & 0xFFFFFFFF
-        return tuple((ctypes.c_int64 * rank).from_address(self.words[slot(k) + SHAPE]))
+        start = self.sizes + MAX_AXES * k
+        return tuple(self.words[start : start + rank])
 
     def data_type(self, k: int) -> torch.dtype:
         """The element type that the callee wrote for result `k`."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from bridge.diagram.attributes import resolve
 from bridge.diagram.ir import Layer, LayerGraph, Node
+from bridge.diagram.messages import type_text
 from bridge.errors import DiagramError
 from bridge.layers.graph import check_graph
 from bridge.layers.table import definition
@@ -208,7 +209,7 @@ class GraphBuilder:
         """Refuse what is not a value of this graph."""
         for value in values:
             if not isinstance(value, Value):
-                raise DiagramError("layer graph", "values of this graph", f"a {type(value).__name__}", "type")
+                raise DiagramError("layer graph", "values of this graph", type_text(value), "type")
             if value.graph is not self:
                 raise DiagramError("layer graph", "values of this graph", "a value of another one", "type")
 
@@ -238,6 +239,7 @@ def chain(*parts: Layer | LayerGraph) -> LayerGraph:
             found = f"{graph.inputs} and {len(graph.outputs)} in part {place}"
             raise DiagramError("chain", "parts with one input and one output", found, "layer")
         values = [value]
-        values += [builder(node.layer, *(values[i] for i in node.inputs)) for node in graph.nodes]
+        for node in graph.nodes:
+            values.append(builder(node.layer, *(values[i] for i in node.inputs)))
         value = values[graph.outputs[0]]
     return builder.build(value)

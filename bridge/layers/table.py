@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bridge.diagram.attributes import AttributeDefinition, AttributeKind, Constraint, one_of
+from bridge.diagram.attributes import POSITIVE, AttributeDefinition, AttributeKind, Constraint, one_of
 from bridge.diagram.ir import AttributeValue, Layer
 from bridge.diagram.limits import MAX_SIZE, MAX_VALUES
 from bridge.diagram.messages import listing, quote, shape_text
@@ -82,11 +82,6 @@ class LayerDefinition:
         return f"{self.most_inputs} input" + "s" * (self.most_inputs > 1)
 
 
-def positive_number(value: AttributeValue) -> bool:
-    """Whether it is a real above 0."""
-    return isinstance(value, float) and value > 0
-
-
 def is_size(value: object) -> bool:
     """Whether it can be the size of an axis."""
     return isinstance(value, int) and 1 <= value <= MAX_SIZE
@@ -100,7 +95,6 @@ SIZES = Constraint(
 ANY_SIZES = Constraint(
     f"sizes from 1 to {MAX_SIZE}", lambda value: isinstance(value, tuple) and all(map(is_size, value))
 )
-POSITIVE = Constraint("a number above 0", positive_number)
 FROM_LAST = Constraint("an axis counted from the last: -1, -2, …", lambda value: isinstance(value, int) and value < 0)
 
 

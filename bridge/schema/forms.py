@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from bridge.diagram.canonical import canonical
 from bridge.diagram.ir import Diagram
 from bridge.diagram.limits import MAX_FILE_BYTES
-from bridge.diagram.messages import quote
+from bridge.diagram.messages import quote, type_text
 from bridge.errors import FileError
 from bridge.schema import decode, encode
 from bridge.schema.generated import diagram_pb2
@@ -54,19 +54,13 @@ def from_bytes(data: bytes, where: str = "bytes") -> Diagram:
     message = diagram_pb2.Diagram()
     try:
         message.ParseFromString(data)
-        sound = message.ByteSize() == len(data) and not has_unknown_fields(message)
-    except (DecodeError, ValueError):
-        sound = False
-    if not sound:
+        message.DiscardUnknownFields()
+    except (DecodeError, ValueError) as error:
+        scan(data, diagram_pb2.Diagram, where)
+        raise FileError(where, "a diagram in protobuf's binary form", one_line(error)) from None
+    if message.ByteSize() != len(data):  # unknown fields, which were dropped, or bytes that are not canonical
         scan(data, diagram_pb2.Diagram, where)
     return canonical(decode.diagram(where, message))
-
-
-def has_unknown_fields(message: diagram_pb2.Diagram) -> bool:
-    """Whether the parser kept fields that the schema doesn't have. They are dropped."""
-    size = message.ByteSize()
-    message.DiscardUnknownFields()
-    return message.ByteSize() != size
 
 
 def to_text(diagram: Diagram) -> str:
@@ -100,7 +94,7 @@ def from_json(text: str, where: str = "JSON") -> Diagram:
         found = error.args[0] if isinstance(error, KeyError) else str(error)
         raise FileError(where, "JSON", found) from None
     if not isinstance(fields, dict):
-        raise FileError(where, "a JSON object", f"a {type(fields).__name__}")
+        raise FileError(where, "a JSON object", type_text(fields))
     try:
         message = json_format.ParseDict(fields, diagram_pb2.Diagram())
     except (json_format.ParseError, ValueError, TypeError, RecursionError) as error:

@@ -6,7 +6,7 @@ found: flags that an application has to change are put back right after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from bridge.diagram.ir import Component, Training
 from bridge.torch.portable import PortableModule
 
-__all__ = ["Apply", "applier", "constant_buffers", "in_mode"]
+__all__ = ["Apply", "applier", "constant_buffers", "in_mode", "tree"]
 
-Apply: TypeAlias = Callable[[tuple[Tensor, ...], bool], Any]
+Apply: TypeAlias = Callable[[Sequence[Tensor], bool], Any]
 """`apply(inputs, train)`: what the module returns; `train` is the mode of the objective."""
 
 
@@ -35,25 +35,26 @@ def applier(component: Component, module: nn.Module, keep_buffers: bool = False)
 def _following(module: nn.Module) -> Apply:
     """In the objective's mode. Submodules that the caller put in test mode, such as batch norms, stay there."""
 
-    def apply(inputs: tuple[Tensor, ...], train: bool) -> Any:
+    def apply(inputs: Sequence[Tensor], train: bool) -> Any:
         if module.training is train:
             return module(*inputs)
-        with in_mode(module, train):
+        with in_mode(tree(module), train):
             return module(*inputs)
 
     return apply
 
 
 def _evaluated(module: nn.Module) -> Apply:
-    def apply(inputs: tuple[Tensor, ...], train: bool) -> Any:
-        with in_mode(module, train), constant_buffers(module):
+    def apply(inputs: Sequence[Tensor], train: bool) -> Any:
+        modules = tree(module)
+        with in_mode(modules, train), constant_buffers(modules):
             return module(*inputs)
 
     return apply
 
 
 def _constant(module: nn.Module) -> Apply:
-    def apply(inputs: tuple[Tensor, ...], train: bool) -> Any:
+    def apply(inputs: Sequence[Tensor], train: bool) -> Any:
         if not torch.is_grad_enabled():
             return module(*inputs)
         with _constant_parameters(module):
@@ -66,45 +67,44 @@ def _frozen(module: nn.Module, training: Training) -> Apply:
     train_mode = training is Training.FROZEN_TRAIN_MODE
     constant = _constant(module)
 
-    def apply(inputs: tuple[Tensor, ...], train: bool) -> Any:
-        with in_mode(module, train_mode), constant_buffers(module):
+    def apply(inputs: Sequence[Tensor], train: bool) -> Any:
+        modules = tree(module)
+        with in_mode(modules, train_mode), constant_buffers(modules):
             return constant(inputs, train)
 
     return apply
 
 
-def _walk(module: nn.Module) -> Iterator[nn.Module]:
-    """A module and all below it. `nn.Module.modules` does the same several times slower."""
-    stack: list[nn.Module | None] = [module]
-    while stack:
-        current = stack.pop()
-        if current is not None:
-            yield current
-            stack.extend(current._modules.values())
+def tree(module: nn.Module) -> list[nn.Module]:
+    """A module and all below it, itself first. `nn.Module.modules` does the same several times slower."""
+    found = [module]
+    for current in found:
+        found += [child for child in current._modules.values() if child is not None]
+    return found
 
 
 @contextmanager
-def in_mode(module: nn.Module, train: bool) -> Iterator[None]:
-    """Have a module and all below it in train or test mode, and put each one's own mode back."""
-    if all(submodule.training is train for submodule in _walk(module)):
+def in_mode(modules: Sequence[nn.Module], train: bool) -> Iterator[None]:
+    """Have a module (the first) and all below it in train or test mode, and put each one's own mode back."""
+    modes = [module.training for module in modules]
+    if (not train) not in modes:
         yield
         return
-    modes = [(submodule, submodule.training) for submodule in _walk(module)]
     # By `train`, not by the flags alone: modules may override it (to merge weights, or to keep a part in test mode).
-    module.train(train)
+    modules[0].train(train)
     try:
         yield
     finally:
-        module.train(modes[0][1])
-        for submodule, mode in modes:
-            if submodule.training is not mode:
-                submodule.training = mode
+        modules[0].train(modes[0])
+        for module, mode in zip(modules, modes, strict=True):
+            if module.training is not mode:
+                module.training = mode
 
 
 @contextmanager
-def constant_buffers(module: nn.Module) -> Iterator[None]:
-    """Let a module work on copies of its buffers, so that its own never change."""
-    saved = [(submodule._buffers, dict(submodule._buffers)) for submodule in _walk(module) if submodule._buffers]
+def constant_buffers(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Let modules work on copies of their buffers, so that their own never change."""
+    saved = [(module._buffers, dict(module._buffers)) for module in modules if module._buffers]
     copies: dict[int, Tensor] = {}
     for buffers, own in saved:
         for name, buffer in own.items():
@@ -120,7 +120,11 @@ def constant_buffers(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _constant_parameters(module: nn.Module) -> Iterator[None]:
-    """Have no parameter of a module require a gradient, while gradients still flow to its inputs."""
+    """Have no parameter of a module require a gradient, while gradients still flow to its inputs.
+
+    Only while it is applied, since the module may train elsewhere. So a module that recomputes activations in the
+    backward pass (`torch.utils.checkpoint`) has to have its parameters' `requires_grad` off by itself.
+    """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from bridge.plan.program import Instruction
 from bridge.torch.application import applier
 from bridge.torch.batch import DTYPES, Bindings, check_indices, describe, fits, found
 from bridge.torch.portable import PortableModule
-from bridge.torch.steps import Call, Step
+from bridge.torch.steps import Call, Held, Step
 
 __all__ = ["apply_step", "output_check"]
 
@@ -26,33 +26,35 @@ def apply_step(
     component: Component,
     module: nn.Module,
     instruction: Instruction,
-    targets: Sequence[Space],
-    sourceless: Sequence[bool],
+    held: Mapping[int, Held],
     keep_buffers: bool,
 ) -> Step:
-    """The step of an arrow. `sourceless` tells of each argument whether no column is below it.
+    """The step of an arrow.
 
-    A sourceless value is kept as a batch of one sample. As an argument beside others it is broadcast over the batch.
+    A value without columns below it is kept as a batch of one sample. As an argument beside others it is broadcast over
+    the batch.
     """
-    apply = applier(component, module, keep_buffers)
     inputs, outputs = instruction.inputs, instruction.outputs
+    source = held[outputs[0]].source
+    spread = [k for k, r in enumerate(inputs) if held[r].source is None and source is not None]
+    frozen = component.training.is_frozen
     element = f"arrow {arrow.name!r}"
-    checks = [
-        output_check(space, element if len(targets) == 1 else f"{element}, output {k}")
-        for k, space in enumerate(targets)
-    ]
-    sourced = [place for place, alone in enumerate(sourceless) if not alone]
-    spread = [place for place, alone in enumerate(sourceless) if alone] if sourced else []
-    counted = sourced[0] if sourced else 0
+    targets = [held[register].space for register in outputs]
     single = len(outputs) == 1
+    checks = [output_check(s, element if single else f"{element}, output {k}") for k, s in enumerate(targets)]
     check, target = checks[0], outputs[0]
+    if isinstance(module, PortableModule) and single and not frozen and not spread:
+        return _portable_step(module, instruction, targets[0], check)
+    apply = applier(component, module, keep_buffers)
+    portable = isinstance(module, PortableModule)
     # A module of the caller's need not bear an empty batch, and what it would do to its buffers means nothing.
-    trained = tuple if component.training.is_frozen else module.parameters
-    guarded = bool(sourced) and not isinstance(module, PortableModule)
+    guarded = not portable and source is not None
+    trained = tuple if frozen else module.parameters
+    follows = not portable and not frozen and not keep_buffers
 
     def step(registers: list[Any], call: Call) -> None:
         arguments = [registers[register] for register in inputs]
-        samples = arguments[counted].shape[0] if inputs else 1
+        samples = 1 if source is None else call.lengths[source]
         for place in spread:
             value = arguments[place]
             arguments[place] = value.expand(samples, *value.shape[1:])
@@ -60,7 +62,9 @@ def apply_step(
             results: Any = _vacuous([*arguments, *trained()], targets, call.bindings)
         else:
             try:
-                results = apply(tuple(arguments), call.train)
+                # What `apply` would do too, for the usual case that there is nothing to change.
+                usual = follows and module.training is call.train
+                results = module(*arguments) if usual else apply(arguments, call.train)
             except Exception as error:
                 _note(error, f"in {element} of the diagram, component {component.name!r}")
                 raise
@@ -77,23 +81,52 @@ def apply_step(
     return step
 
 
+def _portable_step(module: PortableModule, instruction: Instruction, space: Space, check: Check) -> Step:
+    """The step of a portable component with one output, which takes little longer than what it computes.
+
+    The checker has seen that the layers fit the spaces, so only autocast can give an output that doesn't.
+    """
+    compute, inputs, (target,) = module.function, instruction.inputs, instruction.outputs
+    dtype = DTYPES[space.data_type]
+
+    def step(registers: list[Any], call: Call) -> None:
+        arguments = [registers[register] for register in inputs]
+        value = module(*arguments) if call.hooked else compute(*arguments)
+        registers[target] = value if value.dtype is dtype else check(value, len(value), call.bindings)
+
+    return step
+
+
 def output_check(space: Space, element: str) -> Check:
     """A function that returns a component's output if it is a batch of so many samples of a space.
 
     Under autocast a float of another dtype is cast to the space's. Anything else raises `BatchError`.
     """
+    dtype, tail = DTYPES[space.data_type], space.shape
+    slow = _slow_check(space, element)
+    if space.classes or any(isinstance(size, str) for size in tail):
+        return slow
+    shape = (0, *tail)
+
+    def checked(value: object, samples: int, bindings: Bindings) -> Tensor:
+        nonlocal shape
+        if shape[0] != samples:
+            shape = (samples, *tail)
+        if isinstance(value, Tensor) and value.shape == shape and value.dtype is dtype:
+            return value
+        return slow(value, samples, bindings)
+
+    return checked
+
+
+def _slow_check(space: Space, element: str) -> Check:
     check = fits(space)
     dtype = DTYPES[space.data_type]
 
-    def checked(value: Any, samples: int, bindings: Bindings) -> Tensor:
+    def checked(value: object, samples: int, bindings: Bindings) -> Tensor:
         if not isinstance(value, Tensor):
             raise BatchError(element, f"a tensor, {describe(space)}", f"a {type(value).__name__}")
-        if (
-            value.dtype is not dtype
-            and dtype.is_floating_point
-            and value.is_floating_point()
-            and torch.is_autocast_enabled(value.device.type)
-        ):
+        if value.dtype is not dtype and _is_autocast(value, dtype):
             value = value.to(dtype)
         if not check(value, samples, bindings):
             expected = describe(space, bindings).replace("(N", f"({samples}", 1)
@@ -103,6 +136,11 @@ def output_check(space: Space, element: str) -> Check:
         return value
 
     return checked
+
+
+def _is_autocast(value: Tensor, dtype: torch.dtype) -> bool:
+    floats = dtype.is_floating_point and value.is_floating_point()
+    return floats and torch.is_autocast_enabled(value.device.type)
 
 
 class _Vacuous(torch.autograd.Function):
@@ -129,7 +167,7 @@ def _vacuous(below: Sequence[Tensor], targets: Sequence[Space], bindings: Bindin
         ((0, *(bindings.get(size, 1) if isinstance(size, str) else size for size in s.shape)), DTYPES[s.data_type])
         for s in targets
     ]
-    values = _Vacuous.apply(shapes, *below)
+    values = _Vacuous.apply(shapes, *below)  # type: ignore[no-untyped-call]
     return values[0] if len(targets) == 1 else values
 
 

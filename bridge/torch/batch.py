@@ -39,10 +39,10 @@ def loader(source: str, column: str, space: Space) -> Callable[[Batch, dict[str,
     check = fits(space)
 
     def load(batch: Batch, lengths: dict[str, int], bindings: Bindings) -> Tensor:
-        try:
-            array = batch[source][column]
-        except (KeyError, TypeError, IndexError):
-            raise _missing(batch, source, column) from None
+        columns = batch.get(source) if isinstance(batch, Mapping) else None
+        if not isinstance(columns, Mapping) or column not in columns:
+            raise _missing(batch, source, column)
+        array = columns[column]
         value = array if isinstance(array, Tensor) else as_tensor(array, element)
         shape = value.shape
         if not shape or not check(value, shape[0], bindings):
@@ -60,12 +60,13 @@ def as_tensor(array: object, element: str) -> Tensor:
     """A tensor of a NumPy array, over the same memory where it may be written to."""
     if not isinstance(array, np.ndarray):
         raise BatchError(element, "a torch tensor or a NumPy array", type(array).__name__)
+    dtype = array.dtype
     if not array.flags.writeable or any(stride < 0 for stride in array.strides):
         array = array.copy()
     try:
         return torch.from_numpy(array)
     except TypeError:
-        raise BatchError(element, "a dtype that torch has", f"a NumPy array of {array.dtype}") from None
+        raise BatchError(element, "a dtype that torch has", f"a NumPy array of {dtype}") from None
 
 
 def fits(space: Space) -> Callable[[Tensor, int, Bindings], bool]:

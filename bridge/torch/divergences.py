@@ -68,7 +68,7 @@ def _kl(axis: int, temperature: float) -> Row:
             left, right = left / temperature, right / temperature
         log_p, log_q = F.log_softmax(right, axis), F.log_softmax(left, axis)
         p = log_p.exp()
-        return p * torch.where(p > 0, log_p - log_q, 0.0)  # 0·log 0 = 0, also in the gradient
+        return p * (log_p - log_q).masked_fill(p == 0, 0.0)  # 0·log 0 = 0, also in the gradient
 
     return Row(
         mean=lambda left, right: summands(left, right).sum() * (scale * left.shape[axis] / left.numel()),
@@ -77,7 +77,8 @@ def _kl(axis: int, temperature: float) -> Row:
 
 
 def _norm(x: Tensor, axis: int) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=axis, keepdim=True).clamp_min(EPSILON)
+    length: Tensor = torch.linalg.vector_norm(x, dim=axis, keepdim=True)
+    return length.clamp_min(EPSILON)
 
 
 def _cosine(axis: int) -> Row:
@@ -143,8 +144,7 @@ def _masked(elements: Pair, per_sample: bool, element: str) -> Measure:
         each = elements(left, right)
         if per_sample and each.dim() > 1:
             each = each.flatten(1).mean(1)
-        if not mask.is_floating_point():
-            mask = mask.to(each.dtype)
+        mask = mask.to(torch.promote_types(mask.dtype, each.dtype))
         least = mask.detach().min().item()
         if least < 0:
             raise BatchError(f"{element}, mask", "numbers that are not negative", f"{least}")

@@ -56,15 +56,17 @@ def _bind(
     used = [(diagram.component(name).training.is_frozen, components[name]) for name in planned.components]
     gather = [(frozen, _arguments(module)) for frozen, module in used]
     sizes = {name: get() for name, (_, get) in zip(planned.components, gather, strict=True)}
-    island = load(julia, fragment(plan, diagram, planned), models, sizes, allow_device_copy=allow_device_copy)
-    application = _first_application(plan.instructions[planned.first : planned.first + planned.count])
+    island = load(
+        julia, fragment(plan, diagram, planned), models, sizes, one_batch=_has_one_batch(plan, planned),
+        application=_first_application(plan.instructions[planned.first : planned.first + planned.count]),
+        allow_device_copy=allow_device_copy)
     buffered = [model for model in models.values() if any(True for _ in model.buffers())]
 
     def call(inputs: tuple[Tensor, ...], train: bool, seed: int) -> tuple[Tensor, ...]:
         parameters: list[Tensor] = []
         for frozen, get in gather:
             parameters += [p.detach() for p in get()] if frozen else get()
-        outputs = island(inputs, tuple(parameters), train=train, seed=seed, application=application)
+        outputs = island(inputs, tuple(parameters), train=train, seed=seed)
         for model in buffered:
             model.buffers_changed()
         return outputs
@@ -86,6 +88,18 @@ def _arguments(module: nn.Module) -> Callable[[], tuple[Tensor, ...]]:
         for name in holder._parameters
     ]
     return lambda: tuple(table[name] for table, name in tables)
+
+
+def _has_one_batch(plan: Plan, island: PlannedIsland) -> bool:
+    """Whether everything in an island has as many samples: those of one source."""
+    sources: dict[int, set[str]] = {}
+    for instruction in plan.instructions:
+        below = {instruction.source} if instruction.operation is Operation.LOAD else set()
+        below.update(*[sources[register] for register in instruction.inputs])
+        sources.update(dict.fromkeys(instruction.outputs, below))
+    inside = plan.instructions[island.first : island.first + island.count]
+    found = {frozenset(sources[register]) for i in inside for register in (*i.inputs, *i.outputs)}
+    return len(found) == 1 and frozenset() not in found
 
 
 def _first_application(instructions: tuple[Instruction, ...]) -> int:

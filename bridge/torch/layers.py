@@ -6,7 +6,7 @@ Attributes, shapes and parameters are in `bridge.layers.table`; here stands only
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bridge.diagram.ir import Layer
 from bridge.errors import UnsupportedError
+from bridge.layers.table import integers
 
 __all__ = ["FUNCTIONS", "function"]
 
@@ -21,7 +22,8 @@ Function = Callable[..., Tensor]
 
 
 def _layer_norm(layer: Layer) -> Function:
-    shape, eps = layer["shape"], layer["eps"]
+    shape, eps = integers(dict(layer.attributes), "shape"), layer["eps"]
+    assert isinstance(eps, float)
     return lambda x, weight=None, bias=None: F.layer_norm(x, shape, weight, bias, eps)
 
 
@@ -30,8 +32,15 @@ def _flatten(layer: Layer) -> Function:
 
 
 def _reshape(layer: Layer) -> Function:
-    shape = layer["shape"]
+    shape = integers(dict(layer.attributes), "shape")
     return lambda x: x.reshape(x.shape[0], *shape)
+
+
+def _add(first: Tensor, second: Tensor, *more: Tensor) -> Tensor:
+    total = first + second
+    for term in more:
+        total = total + term
+    return total
 
 
 def _always(function: Function) -> Callable[[Layer], Function]:
@@ -63,7 +72,7 @@ FUNCTIONS: dict[str, Callable[[Layer], Function]] = {
     "flatten": _flatten,
     "reshape": _reshape,
     "identity": _always(lambda x: x),
-    "add": _always(lambda *terms: reduce(torch.add, terms)),
+    "add": _always(_add),
     "multiply": _always(torch.mul),
 }
 

@@ -20,7 +20,8 @@ from bridge.plan.program import Plan, Runtime
 from bridge.torch import islands
 from bridge.torch.batch import Batch
 from bridge.torch.binding import Components, bind, check_binding
-from bridge.torch.program import Call, Program
+from bridge.torch.program import Program
+from bridge.torch.steps import Call
 
 __all__ = ["Losses", "Objective", "compile"]
 
@@ -91,7 +92,7 @@ class Objective(nn.Module):
         program, register = self._evaluations[term]
         with torch.no_grad(), _seeded(seed):
             value: Tensor = program.run(batch, Call(False, seed % WORD))[register]
-        return value[0] if program.sourceless[register] else value
+        return value[0] if program.held[register].source is None else value
 
     def trainable_parameters(self) -> list[nn.Parameter]:
         """The parameters of the components that are not frozen, each once."""

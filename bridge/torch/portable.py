@@ -7,17 +7,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
-from bridge.diagram.ir import DataType, LayerGraph
+from bridge.diagram.ir import DataType, LayerGraph, Node
 from bridge.layers.graph import parameters as graph_parameters
 from bridge.layers.table import Constant, definition
 from bridge.layers.table import Parameter as ParameterDefinition
 from bridge.torch.batch import DTYPES
 from bridge.torch.layers import function
 
-__all__ = ["PortableModule"]
+__all__ = ["PortableModule", "has_hooks"]
 
-Program = Callable[..., Any]
+Function = Callable[..., Any]
 
 
 class PortableModule(nn.Module):
@@ -44,11 +45,16 @@ class PortableModule(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The graph's outputs, one tensor or a tuple, for batches (N, *sample) of its inputs."""
-        program: Program | None = self.__dict__.get("_program")
-        if program is None:
-            program = self.__dict__["_program"] = _compile(self)
-        result: Tensor | tuple[Tensor, ...] = program(*inputs)
+        result: Tensor | tuple[Tensor, ...] = self.function(*inputs)
         return result
+
+    @property
+    def function(self) -> Function:
+        """What `forward` calls: the graph as one function. It reads parameters where the module has them."""
+        made: Function | None = self.__dict__.get("_function")
+        if made is None:
+            made = self.__dict__["_function"] = _compile(self)
+        return made
 
     def extra_repr(self) -> str:
         """The operations, in order."""
@@ -56,8 +62,19 @@ class PortableModule(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        state.pop("_program", None)
+        state.pop("_function", None)
         return state
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether calling a module does more than calling its `forward`."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or _has_any_global_hook()
+    )
 
 
 def _initial(parameter: ParameterDefinition, dtype: torch.dtype) -> Tensor:
@@ -66,28 +83,33 @@ def _initial(parameter: ParameterDefinition, dtype: torch.dtype) -> Tensor:
     return torch.empty(parameter.shape, dtype=dtype).uniform_(-parameter.initial.bound, parameter.initial.bound)
 
 
-def _compile(module: PortableModule) -> Program:
-    """The graph as one function of its inputs. It reads parameters where the module has them, at each call."""
+def _compile(module: PortableModule) -> Function:
     graph = module.graph
-    steps: list[tuple[Program, Sequence[int], Sequence[tuple[dict[str, Any], str]]]] = []
-    for node in graph.nodes:
-        holder = module._modules.get(node.name)
-        names = [p.name for p in definition(node.layer).parameters(dict(node.layer.attributes))]
-        stored = [] if holder is None else [(holder._parameters, name) for name in names]
-        steps.append((function(node.layer), node.inputs, stored))
-
-    if len(steps) == 1 and not steps[0][2] and _is_whole(graph):
-        return steps[0][0]
+    steps = [(function(node.layer), node.inputs, _getter(module, node)) for node in graph.nodes]
+    if len(steps) == 1 and graph.nodes[0].inputs == tuple(range(graph.inputs)) and graph.outputs == (graph.inputs,):
+        compute, _, get = steps[0]
+        return compute if get is None else lambda *inputs: compute(*inputs, *get())
 
     def run(*inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         values = list(inputs)
-        for compute, places, stored in steps:
-            values.append(compute(*[values[place] for place in places], *[held[name] for held, name in stored]))
-        return values[graph.outputs[0]] if len(graph.outputs) == 1 else tuple(values[k] for k in graph.outputs)
+        for compute, places, get in steps:
+            if get is None:
+                values.append(compute(*[values[place] for place in places]))
+            else:
+                values.append(compute(*[values[place] for place in places], *get()))
+        return values[graph.outputs[0]] if len(graph.outputs) == 1 else tuple([values[k] for k in graph.outputs])
 
     return run
 
 
-def _is_whole(graph: LayerGraph) -> bool:
-    """Whether a graph of one node takes the graph's inputs in order and returns its output alone."""
-    return graph.nodes[0].inputs == tuple(range(graph.inputs)) and graph.outputs == (graph.inputs,)
+def _getter(module: PortableModule, node: Node) -> Callable[[], Sequence[Tensor]] | None:
+    """A function that gives a node's parameters as they are at the moment, None for a node without any."""
+    names = [parameter.name for parameter in definition(node.layer).parameters(dict(node.layer.attributes))]
+    holder = module._modules.get(node.name)
+    if not names or holder is None:
+        return None
+    held = holder._parameters
+    if len(names) == 2:
+        first, second = names
+        return lambda: (held[first], held[second])  # type: ignore[return-value]
+    return lambda: [held[name] for name in names]  # type: ignore[misc]

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bridge.diagram.ir import Diagram, Space
+from bridge.diagram.ir import Diagram
 from bridge.plan.program import Instruction, Island, Operation, Plan
 from bridge.torch.apply_step import apply_step, output_check
 from bridge.torch.batch import Batch, Bindings, loader
 from bridge.torch.divergences import measure
 from bridge.torch.islands import IslandCall
-from bridge.torch.steps import Call, Step, detach_step, diverge_step, sum_step
+from bridge.torch.portable import PortableModule, has_hooks
+from bridge.torch.steps import Call, Held, Step, detach_step, diverge_step, sum_step
 
 __all__ = ["Program"]
 
@@ -45,8 +46,9 @@ class Program:
         self.registers = plan.registers
         self.loads: list[tuple[int, Callable[[Batch, dict[str, int], Bindings], Tensor]]] = []
         self.stretches: list[Stretch] = []
-        self.spaces, self.sourceless = _registers(diagram, plan)
+        self.held = _held(diagram, plan)
         self._components = components
+        self._portable = [module for module in components.values() if isinstance(module, PortableModule)]
         self._keep_buffers = keep_buffers
         starts = {island.first: (island, call) for island, call in zip(plan.islands, islands, strict=True)}
         place = 0
@@ -61,9 +63,9 @@ class Program:
                 continue
             place += 1
             if instruction.operation is Operation.LOAD:
-                space = self.spaces[instruction.outputs[0]]
-                load = loader(instruction.source, instruction.column, space)
-                self.loads.append((instruction.outputs[0], load))
+                (register,) = instruction.outputs
+                load = loader(instruction.source, instruction.column, self.held[register].space)
+                self.loads.append((register, load))
             elif instruction.operation is Operation.DETACH:
                 # A detach is the same with and without a tape, so it does not end a stretch.
                 tape = self.stretches[-1].tape if self.stretches else False
@@ -73,11 +75,11 @@ class Program:
 
     def run(self, batch: Batch, call: Call) -> list[Any]:
         """Run the plan on a batch. The batch is checked as a whole before any component runs."""
+        call.hooked = any(map(has_hooks, self._portable))
         registers: list[Any] = [None] * self.registers
-        lengths: dict[str, int] = {}
         tracked = False
         for register, load in self.loads:
-            value = registers[register] = load(batch, lengths, call.bindings)
+            value = registers[register] = load(batch, call.lengths, call.bindings)
             tracked = tracked or value.requires_grad
         enabled = torch.is_grad_enabled()
         for stretch in self.stretches:
@@ -102,29 +104,27 @@ class Program:
                 diagram.component(arrow.component),
                 self._components[arrow.component],
                 instruction,
-                [self.spaces[register] for register in instruction.outputs],
-                [self.sourceless[register] for register in instruction.inputs],
+                self.held,
                 self._keep_buffers,
             )
         if instruction.operation is Operation.DIVERGE:
             agreement = plan.agreements[instruction.agreement]
-            sides = [self.spaces[register] for register in instruction.inputs]
-            function = measure(agreement.divergence, *sides, element=f"agreement {agreement.name!r}")
+            left, right, *masks = (self.held[register].space for register in instruction.inputs)
+            mask = masks[0] if masks else None
+            function = measure(agreement.divergence, left, right, mask, f"agreement {agreement.name!r}")
             return diverge_step(function, instruction.inputs, instruction.outputs[0])
         return sum_step([a.weight for a in plan.agreements], instruction.inputs, instruction.outputs[0])
 
     def _island(self, island: Island, call_island: IslandCall) -> Step:
         inputs, outputs = island.inputs, island.outputs
-        checks = [output_check(self.spaces[register], f"island output {register}") for register in outputs]
-        sourced = next((k for k, register in enumerate(inputs) if not self.sourceless[register]), None)
-        alone = [self.sourceless[register] for register in outputs]
+        held = [self.held[register] for register in outputs]
+        checks = [output_check(value.space, f"island of {', '.join(island.components)}") for value in held]
 
         def step(registers: list[Any], call: Call) -> None:
             given = tuple([registers[register] for register in inputs])
-            samples = 1 if sourced is None else given[sourced].shape[0]
             values = call_island(given, call.train, call.seed)
-            for register, check, value, one in zip(outputs, checks, values, alone, strict=True):
-                registers[register] = check(value, 1 if one else samples, call.bindings)
+            for register, what, check, value in zip(outputs, held, checks, values, strict=True):
+                registers[register] = check(value, what.samples(call), call.bindings)
 
         return step
 
@@ -136,21 +136,19 @@ def _run(steps: Sequence[tuple[Step, tuple[int, ...]]], registers: list[Any], ca
             registers[register] = None
 
 
-def _registers(diagram: Diagram, plan: Plan) -> tuple[list[Space], list[bool]]:
-    """The space of each register that holds a term, and whether no column is below it."""
-    scalar = Space("", diagram.spaces[0].data_type) if diagram.spaces else None
-    spaces: list[Any] = [scalar] * plan.registers
-    sourceless = [False] * plan.registers
+def _held(diagram: Diagram, plan: Plan) -> dict[int, Held]:
+    """What each register holds, but for those of divergences."""
+    held: dict[int, Held] = {}
     for instruction in plan.instructions:
         if instruction.operation is Operation.LOAD:
             column = diagram.source(instruction.source).column(instruction.column)
-            spaces[instruction.outputs[0]] = diagram.space(column.space)
+            held[instruction.outputs[0]] = Held(diagram.space(column.space), instruction.source)
         elif instruction.operation is Operation.APPLY:
+            sources = [held[register].source for register in instruction.inputs]
+            source = next((name for name in sources if name is not None), None)
             targets = diagram.arrow(instruction.arrow).targets
             for register, space in zip(instruction.outputs, targets, strict=True):
-                spaces[register] = diagram.space(space)
-                sourceless[register] = all(sourceless[k] for k in instruction.inputs)
+                held[register] = Held(diagram.space(space), source)
         elif instruction.operation is Operation.DETACH:
-            spaces[instruction.outputs[0]] = spaces[instruction.inputs[0]]
-            sourceless[instruction.outputs[0]] = sourceless[instruction.inputs[0]]
-    return spaces, sourceless
+            held[instruction.outputs[0]] = held[instruction.inputs[0]]
+    return held

@@ -9,18 +9,37 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from bridge.diagram.ir import Space
 from bridge.torch.batch import Bindings
 
-__all__ = ["Call", "Step", "detach_step", "diverge_step", "sum_step"]
+__all__ = ["Call", "Held", "Step", "detach_step", "diverge_step", "sum_step"]
 
 
 @dataclass(slots=True)
 class Call:
-    """What the steps of one run share."""
+    """What the steps of one run share.
+
+    `lengths` are the sources' numbers of samples, `bindings` the sizes of axis variables; `hooked` says that some
+    portable module has hooks, so that all are called as modules.
+    """
 
     train: bool
     seed: int
+    hooked: bool = False
+    lengths: dict[str, int] = field(default_factory=dict)
     bindings: Bindings = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a register holds: values of a space, of the samples of a source. Without a source, one sample."""
+
+    space: Space
+    source: str | None
+
+    def samples(self, call: Call) -> int:
+        """The first size of the value."""
+        return 1 if self.source is None else call.lengths[self.source]
 
 
 Step: TypeAlias = Callable[[list[Any], Call], None]

@@ -46,6 +46,7 @@ include("backward.jl")
 include("handover.jl")
 include("abi.jl")
 include("control.jl")
+include("warm_up.jl")
 
 include("precompile.jl")
 

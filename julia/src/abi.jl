@@ -13,10 +13,11 @@ const TUPLE_ITEM = Ref{Ptr{Cvoid}}(C_NULL)
 const TENSOR_FROM_OBJECT = Ref{Ptr{Cvoid}}(C_NULL)
 const NONE = Ref{Ptr{Cvoid}}(C_NULL)
 
-# No exception leaves a callback, and code defined after the pointer was made is seen.
-function guarded(f::F, arguments::Vararg{Any,N}) where {F,N}
+# No exception leaves a callback, and code defined after the pointer was made is seen. The arguments travel as one tuple:
+# each one by itself would be boxed on its way through `invokelatest`.
+function guarded(f::F, arguments::Tuple) where {F}
     try
-        Base.invokelatest(f, arguments...)
+        Base.invokelatest(f, arguments)
         return OK
     catch e
         return status_of(e, catch_backtrace())
@@ -40,6 +41,7 @@ function describe_objects(tuple::Ptr{Cvoid}, n::Integer)
     tensors = Vector{DLTensor}(undef, n)
     for i in 1:n
         object = ccall(TUPLE_ITEM[], Ptr{Cvoid}, (Ptr{Cvoid}, Int), tuple, i - 1)
+        object == C_NULL && throw(Unsupported()) # a shorter tuple; Python has its own exception set
         if object == NONE[]
             tensors[i] = NO_TENSOR
         else
@@ -58,9 +60,9 @@ function run_forward(self::UInt64, mode::Mode, tensors::Vector{DLTensor}, n_out:
     COUNTS.forwards += 1
     tape = open_tape(island, tensors)
     forward!(tape, given_rooms(island, n_out, out), mode.flags & TRAIN_FLAG != 0)
-    handover = Handover(tape.spans, Span[], tape.lease)
+    handover = Handover(tensors, tape.spans, Span[], tape.lease)
     for (k, v) in enumerate(island.outputs)
-        hand_over!(handover, slot(out, k), tape.values[v])
+        with_type(a -> hand_over!(handover, slot(out, k), a), tape.values[v])
     end
     if tape_out == C_NULL || mode.flags & GRAD_FLAG == 0
         close(tape.lease)
@@ -75,20 +77,19 @@ function open_tape(island::Island, tensors::Vector{DLTensor})
     inputs, parameters = length(island.inputs), length(island.parameters)
     length(tensors) == inputs + parameters ||
         throw(BridgeError("island", "$inputs inputs and $parameters parameters", "$(length(tensors)) tensors"))
-    tape = Tape(island, Vector{Any}(undef, island.values), Vector{Any}(nothing, length(island.steps)),
-                Vector{Any}(undef, parameters), Vector{Span}(undef, length(tensors)), Lease(island.workspace))
     bound = fill(-1, island.variables)
+    tape = Tape(island, Vector{Any}(undef, island.values), Vector{Any}(nothing, length(island.steps)),
+                Vector{Any}(undef, parameters), Vector{Span}(undef, length(tensors)), bound, Lease(island.workspace))
     for k in 1:inputs
-        array = wrap(tensors[k])
         expected = island.inputs[k]
-        expected === nothing || check(expected, array, bound)
-        tape.values[k] = array
-        tape.spans[k] = count_bytes(Span(array))
+        expected === nothing || check(expected, tensors[k], bound)
+        tape.values[k] = wrap(tensors[k])
+        tape.spans[k] = count_bytes(Span(tensors[k]))
     end
     for j in 1:parameters
-        array = wrap(tensors[inputs + j])
-        tape.parameters[j] = current(island.parameters[j], array)
-        tape.spans[inputs + j] = count_bytes(Span(array))
+        t = tensors[inputs + j]
+        tape.parameters[j] = current(island.parameters[j], t)
+        tape.spans[inputs + j] = count_bytes(Span(t))
     end
     return tape
 end
@@ -100,16 +101,16 @@ function run_backward(tape_id::UInt64, tensors::Vector{DLTensor}, n_in::Int, din
     for (k, t) in enumerate(tensors)
         t.ndim < 0 && continue
         doutputs[k] = wrap(t)
-        spans[k] = count_bytes(Span(doutputs[k]))
+        spans[k] = count_bytes(Span(t))
     end
     needed = Bool[unsafe_load(needs, i) != 0 for i in 1:n_in]
     places = Ptr{Cvoid}[unsafe_load(Ptr{DLTensor}(slot(din, i))).data for i in 1:n_in]
     lease = Lease(tape.island.workspace)
     try
         gradients = backward!(tape, doutputs, needed, places, lease)
-        handover = Handover(spans, tape.spans, lease)
+        handover = Handover(tensors, spans, tape.spans, lease)
         for (i, gradient) in enumerate(gradients)
-            hand_over!(handover, slot(din, i), needed[i] ? gradient.array : nothing)
+            with_type(a -> hand_over!(handover, slot(din, i), a), needed[i] ? gradient.array : nothing)
         end
     finally
         close(lease)
@@ -118,30 +119,49 @@ function run_backward(tape_id::UInt64, tensors::Vector{DLTensor}, n_in::Int, din
 end
 
 c_forward(self::UInt64, mode::Ptr{Mode}, n_in::Int, in::Ptr{DLTensor}, n_out::Int, out::Ptr{Slot}, tape::Ptr{UInt64})::Int32 =
-    guarded(forward_descriptors, self, mode, n_in, in, n_out, out, tape)
+    guarded(forward_descriptors, (self, mode, n_in, in, n_out, out, tape))
 c_backward(self::UInt64, tape::UInt64, n_out::Int, dout::Ptr{DLTensor}, n_in::Int, din::Ptr{Slot}, needs::Ptr{UInt8})::Int32 =
-    guarded(backward_descriptors, tape, n_out, dout, n_in, din, needs)
-c_forward_objects(self::UInt64, mode::Ptr{Mode}, n_in::Int, in::Ptr{Cvoid}, n_out::Int, out::Ptr{Slot}, tape::Ptr{UInt64})::Int32 =
-    guarded(forward_objects, self, mode, n_in, in, n_out, out, tape)
-c_backward_objects(self::UInt64, tape::UInt64, n_out::Int, dout::Ptr{Cvoid}, n_in::Int, din::Ptr{Slot}, needs::Ptr{UInt8})::Int32 =
-    guarded(backward_objects, tape, n_out, dout, n_in, din, needs)
+    guarded(backward_descriptors, (tape, n_out, dout, n_in, din, needs))
 
-forward_descriptors(self, mode, n_in, in, n_out, out, tape) =
+forward_descriptors((self, mode, n_in, in, n_out, out, tape)::Tuple) =
     run_forward(self, unsafe_load(mode), load_tensors(n_in, in), n_out, out, tape)
-forward_objects(self, mode, n_in, in, n_out, out, tape) =
-    run_forward(self, unsafe_load(mode), describe_objects(in, n_in), n_out, out, tape)
-backward_descriptors(tape, n_out, dout, n_in, din, needs) = run_backward(tape, load_tensors(n_out, dout), n_in, din, needs)
-backward_objects(tape, n_out, dout, n_in, din, needs) = run_backward(tape, describe_objects(dout, n_out), n_in, din, needs)
+backward_descriptors((tape, n_out, dout, n_in, din, needs)::Tuple) =
+    run_backward(tape, load_tensors(n_out, dout), n_in, din, needs)
 
-c_release(id::UInt64)::Int32 = guarded(release, id)
+# The same for a caller in Python, in three arguments: `frame` is its memory for one call (mode, tape, an id to release
+# first, slots), the tensors are a tuple.
+c_forward_frame(self::UInt64, frame::Ptr{UInt8}, tensors::Ptr{Cvoid})::Int32 = guarded(forward_frame, (self, frame, tensors))
+c_backward_frame(self::UInt64, frame::Ptr{UInt8}, gradients::Ptr{Cvoid}, needs::Ptr{UInt8})::Int32 =
+    guarded(backward_frame, (self, frame, gradients, needs))
+
+const TAPE_OFFSET, RELEASE_OFFSET, SLOTS_OFFSET = sizeof(Mode), sizeof(Mode) + 8, sizeof(Mode) + 16
+
+function forward_frame((self, frame, tensors)::Tuple)
+    release(unsafe_load(Ptr{UInt64}(frame + RELEASE_OFFSET)))
+    island = held(Island, self)
+    described = describe_objects(tensors, length(island.inputs) + length(island.parameters))
+    return run_forward(self, unsafe_load(Ptr{Mode}(frame)), described, length(island.outputs),
+                       Ptr{Slot}(frame + SLOTS_OFFSET), Ptr{UInt64}(frame + TAPE_OFFSET))
+end
+
+function backward_frame((self, frame, gradients, needs)::Tuple)
+    island = held(Island, self)
+    described = describe_objects(gradients, length(island.outputs))
+    return run_backward(unsafe_load(Ptr{UInt64}(frame + TAPE_OFFSET)), described,
+                        length(island.inputs) + length(island.parameters), Ptr{Slot}(frame + SLOTS_OFFSET), needs)
+end
+
+release_one((id,)::Tuple{UInt64}) = release(id)
+
+c_release(id::UInt64)::Int32 = guarded(release_one, (id,))
 
 # The last answer is kept until the next request: the caller copies it.
 const ANSWER = Ref{Vector{UInt8}}(UInt8[])
 
 c_control(request::Ptr{UInt8}, length::Int, response::Ptr{Ptr{UInt8}}, response_length::Ptr{Int})::Int32 =
-    guarded(answer_request, request, length, response, response_length)
+    guarded(answer_request, (request, length, response, response_length))
 
-function answer_request(request::Ptr{UInt8}, length::Int, response::Ptr{Ptr{UInt8}}, response_length::Ptr{Int})
+function answer_request((request, length, response, response_length)::Tuple)
     bytes = copy(unsafe_wrap(Array, request, length))
     answer = try
         control(Wire.decode(Schema.Request, bytes))
@@ -158,14 +178,14 @@ end
 """
     vtable() -> NTuple{6,Ptr{Cvoid}}
 
-The addresses of control, forward, backward, release, and of forward and backward that take a Python tuple of tensors in
-place of descriptors.
+The addresses of control, forward, backward, release, and of forward and backward for a caller in Python, which take a
+frame and a tuple of tensors.
 """
 function vtable()
     return (@cfunction(c_control, Int32, (Ptr{UInt8}, Int64, Ptr{Ptr{UInt8}}, Ptr{Int64})),
             @cfunction(c_forward, Int32, (UInt64, Ptr{Mode}, Int64, Ptr{DLTensor}, Int64, Ptr{Slot}, Ptr{UInt64})),
             @cfunction(c_backward, Int32, (UInt64, UInt64, Int64, Ptr{DLTensor}, Int64, Ptr{Slot}, Ptr{UInt8})),
             @cfunction(c_release, Int32, (UInt64,)),
-            @cfunction(c_forward_objects, Int32, (UInt64, Ptr{Mode}, Int64, Ptr{Cvoid}, Int64, Ptr{Slot}, Ptr{UInt64})),
-            @cfunction(c_backward_objects, Int32, (UInt64, UInt64, Int64, Ptr{Cvoid}, Int64, Ptr{Slot}, Ptr{UInt8})))
+            @cfunction(c_forward_frame, Int32, (UInt64, Ptr{UInt8}, Ptr{Cvoid})),
+            @cfunction(c_backward_frame, Int32, (UInt64, Ptr{UInt8}, Ptr{Cvoid}, Ptr{UInt8})))
 end

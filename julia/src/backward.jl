@@ -93,10 +93,8 @@ function pull!(operation, step::Step, k::Int, pass::Pass)
     needs_inputs = gather(pass.wanted, step.inputs)
     needs_parameters = gather(pass.needs, step.parameters)
     any(needs_inputs) || any(needs_parameters) || return nothing
-    memory = BackwardMemory(pass.lease, free_places(pass.gradients, pass.places, step.inputs),
-                            free_places(pass.parameter_gradients, pass.parameter_places, step.parameters))
     dvalues = length(step.outputs) == 1 ? (whole(pass, step.outputs[1]),) : Tuple(map(v -> whole(pass, v), step.outputs))
-    dinputs, dparameters = pullback_of(operation, step, k, pass, dvalues, needs_inputs, needs_parameters, memory)
+    dinputs, dparameters = pullback_of(operation, step, k, pass, dvalues, needs_inputs, needs_parameters)
     add_all!(pass.lease, pass.gradients, pass.places, step.inputs, dinputs, needs_inputs, dvalues, operation)
     add_all!(pass.lease, pass.parameter_gradients, pass.parameter_places, step.parameters, dparameters, needs_parameters,
              dvalues, operation)
@@ -128,19 +126,28 @@ function whole(pass::Pass, v::Int)
     return fill!(lease!(pass.lease, eltype(value), size(value)), zero(eltype(value)))
 end
 
-function pullback_of(layer, step::Step, k::Int, pass::Pass, dvalues::Tuple, needs_inputs, needs_parameters, memory)
+function pullback_of(layer, step::Step, k::Int, pass::Pass, dvalues::Tuple, needs_inputs, needs_parameters)
     tape = pass.tape
+    memory = BackwardMemory(pass.lease, free_places(pass.gradients, pass.places, step.inputs),
+                            free_places(pass.parameter_gradients, pass.parameter_places, step.parameters))
     return pullback(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs),
                     gather(tape.values, step.outputs), tape.residuals[k], dvalues, needs_inputs, needs_parameters, memory)
 end
 
-function pullback_of(instance::Instance, step::Step, k::Int, pass::Pass, dvalues::Tuple, needs_inputs, needs_parameters, memory)
+function pullback_of(instance::Instance, step::Step, k::Int, pass::Pass, dvalues::Tuple, needs_inputs, needs_parameters)
+    pass.tape.residuals[k] isa NotRun && return zeros_for(step, pass.tape, needs_inputs, needs_parameters)
     result = pullback(instance.component, pass.tape.residuals[k], dvalues)
     result isa Tuple{Tuple,Tuple} ||
         throw(BridgeError(step.arrow, "pullback to return (dinputs::Tuple, dparameters::Tuple)", summary(result)))
     tape = pass.tape
     return as_gradients(step.arrow, "input", result[1], gather(tape.values, step.inputs)),
            as_gradients(step.arrow, "parameter", result[2], gather(tape.parameters, step.parameters))
+end
+
+function zeros_for(step::Step, tape::Tape, needs_inputs, needs_parameters)
+    zero_of(needed, value) = needed ? zero(value) : nothing
+    return map(zero_of, needs_inputs, gather(tape.values, step.inputs)),
+           map(zero_of, needs_parameters, gather(tape.parameters, step.parameters))
 end
 
 function as_gradients(arrow::String, what::String, gradients::Tuple, of::Tuple)
@@ -154,6 +161,7 @@ function as_gradients(arrow::String, what::String, gradients::Tuple, of::Tuple)
 end
 
 function check_gradient(element::String, what::String, gradient, of::Array)
+    with_type(d -> d isa Array && of isa typeof(d) && size(d) == size(of::typeof(d)), gradient) && return nothing
     gradient isa AbstractArray && eltype(gradient) === eltype(of) && size(gradient) == size(of) ||
         throw(BridgeError("$element, gradient of its $what", summary(of), summary(gradient)))
     return nothing

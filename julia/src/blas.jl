@@ -18,8 +18,8 @@ blas_name() = SGEMM[] == C_NULL ? "julia" : "caller"
 
 Use the Fortran functions at these addresses, which take 64-bit integers (torch exports `sgemm_64_` and `dgemm_64_`).
 
-Each is first compared with a plain product, in every transposition; if one is wrong both are left alone and the answer is
-`false`. Null addresses go back to LinearAlgebra's BLAS.
+Each is first compared with a plain product, in every transposition; if one is wrong both are left alone and the
+answer is `false`. Null addresses go back to LinearAlgebra's BLAS.
 """
 function set_blas!(sgemm::Ptr, dgemm::Ptr)
     if sgemm == C_NULL || dgemm == C_NULL
@@ -72,7 +72,7 @@ end
 """
     gemm!(ta, tb, m, n, k, a, b, beta, c)
 
-`c = op(a) op(b) + beta c`, with `c` of m × n and the inner size k; op is the identity for 'N' and the transpose for 'T'.
+`c = op(a) op(b) + beta c`, with `c` of m × n and the inner size k; op is the identity for 'N', the transpose for 'T'.
 Arrays are taken as matrices with the leading size that follows, whatever their rank: `a` has m rows for 'N', else k.
 """
 function gemm!(ta::Char, tb::Char, m::Int, n::Int, k::Int, a::Array{T}, b::Array{T}, beta::T, c::Array{T}) where {T}

@@ -17,55 +17,72 @@ its storage, else `nothing`.
 struct ParameterSlot
     element::String
     type::DataType
-    sizes::Dims
+    sizes::Vector{Int}
     array::Union{Array,Nothing}
 end
 
 """
-    check(expectation, array, bound)
+    check(expectation, tensor or array, bound)
 
-Throw a `BridgeError` unless `array`, with the batch last, is what is expected. `bound` has the size of each axis variable
+Throw a `BridgeError` unless it is what is expected, with the batch around it. `bound` has the size of each axis variable
 so far, or −1, and is added to.
 """
-function check(e::Expectation, array::Array{T,N}, bound::Vector{Int}) where {T,N}
-    fits = T === e.type && N == length(e.sizes) + 1
-    if fits
-        for i in 1:(N - 1)
-            expected = e.sizes[i]
-            if expected < 0
-                bound[-expected] < 0 && (bound[-expected] = size(array, i))
-                expected = bound[-expected]
-            end
-            fits &= size(array, i) == expected
-        end
+function check(e::Expectation, t::DLTensor, bound::Vector{Int})
+    n = length(e.sizes)
+    fits = (t.code, t.bits) == code_bits_of(e.type) && t.ndim == n + 1
+    for i in 1:(fits ? n : 0)
+        fits &= fits_size(e, i, unsafe_load(t.shape, n - i + 2), bound)
     end
-    fits || throw(BridgeError(e.element, describe(e, bound), summary(array)))
+    fits || throw(BridgeError(e.element, describe(e, bound), describe(t)))
     return nothing
 end
 
-# Room for every variable that the expectation names.
-unbound(e::Expectation) = fill(-1, foldl((n, size) -> max(n, -size), e.sizes; init = 0))
+function check(e::Expectation, a::Array{T,N}, bound::Vector{Int}) where {T,N}
+    fits = T === e.type && N == length(e.sizes) + 1
+    for i in 1:(fits ? N - 1 : 0)
+        fits &= fits_size(e, i, size(a, i), bound)
+    end
+    fits || throw(BridgeError(e.element, describe(e, bound), summary(a)))
+    return nothing
+end
 
-function describe(e::Expectation, bound::Vector{Int} = unbound(e))
+function fits_size(e::Expectation, i::Int, found::Int, bound::Vector{Int})
+    expected = e.sizes[i]
+    expected >= 0 && return found == expected
+    bound[-expected] < 0 && (bound[-expected] = found)
+    return found == bound[-expected]
+end
+
+function describe(e::Expectation, bound::Vector{Int})
     sizes = [n >= 0 ? string(n) : bound[-n] >= 0 ? string(bound[-n]) : "any" for n in e.sizes]
     return "$(e.type) of size ($(join([sizes; "batch"], ", "))) in Julia's order"
 end
 
 """
-    current(slot::ParameterSlot, array) -> Array
+    current(slot::ParameterSlot, tensor) -> Array
 
-The array to compute with: the caller's, or the user's model's own, brought up to date where the caller's tensor was moved
-to other memory.
+The array to compute with: over the caller's tensor, or the user's model's own, brought up to date where the tensor was
+moved to other memory.
 """
-function current(p::ParameterSlot, array::Array)
-    eltype(array) === p.type && size(array) == p.sizes ||
-        throw(BridgeError(p.element, "$(p.type) of shape $(reverse(p.sizes))",
-                          "$(eltype(array)) of shape $(reverse(size(array)))"))
-    own = p.array
+function current(p::ParameterSlot, t::DLTensor)
+    fits = (t.code, t.bits) == code_bits_of(p.type) && t.ndim == length(p.sizes)
+    for i in 1:(fits ? length(p.sizes) : 0)
+        fits &= unsafe_load(t.shape, t.ndim - i + 1) == p.sizes[i]
+    end
+    fits || throw(BridgeError(p.element, "$(p.type) of shape $(Tuple(reverse(p.sizes)))", describe(t)))
+    array, own = wrap(t), p.array
     own === nothing && return array
     if !isempty(own) && address(own) != address(array)
         count_copy(sizeof(own))
         copyto!(own, array)
     end
     return own
+end
+
+code_bits_of(T::DataType) = T === Float32 ? code_bits(Float32) : T === Float64 ? code_bits(Float64) : code_bits(T)
+
+function describe(t::DLTensor)
+    shape = Tuple(unsafe_load(t.shape, i) for i in 1:t.ndim)
+    kind = t.code == FLOAT ? "Float" : t.code == SIGNED ? "Int" : t.code == BOOL ? "Bool" : "DLPack type $(t.code), "
+    return "$kind$(t.bits) of shape $shape"
 end

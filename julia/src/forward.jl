@@ -2,7 +2,7 @@
 
 """
 What a forward pass leaves for its backward passes. None of it is changed by them: PyTorch may ask twice. `spans` are the
-bytes of the caller's tensors, inputs first.
+bytes of the caller's tensors, inputs first; `bound` has the size of each axis variable, or −1.
 """
 struct Tape
     island::Island
@@ -10,6 +10,7 @@ struct Tape
     residuals::Vector{Any}
     parameters::Vector{Any}
     spans::Vector{Span}
+    bound::Vector{Int}
     lease::Lease
 end
 
@@ -89,18 +90,42 @@ end
 
 function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, train::Bool)
     inputs = gather(tape.values, step.inputs)
-    result = forward(instance.component, inputs, mode(step, train))
+    batch = isempty(inputs) ? 1 : last_size(inputs[1])
+    batch == 0 && return nothing_from!(step, tape)
+    result = step.mode == FOLLOW ? forward(instance.component, inputs, train) :
+             with_constant(() -> forward(instance.component, inputs, mode(step, train)), instance.buffers)
     result isa Tuple{Tuple,Any} ||
         throw(BridgeError(step.arrow, "forward to return (outputs::Tuple, residual)", summary(result)))
     outputs, residual = result
     length(outputs) == length(step.outputs) ||
         throw(BridgeError(step.arrow, "$(length(step.outputs)) outputs from forward", "$(length(outputs))"))
-    batch = isempty(inputs) ? 1 : last_size(inputs[1])
     for k in 1:length(outputs)
         output = isempty(inputs) ? as_batch(outputs[k]) : outputs[k]
-        tape.values[step.outputs[k]] = check_output(step.expected[k], output, batch)
+        tape.values[step.outputs[k]] = check_output(step.expected[k], output, batch, tape.bound)
     end
     return residual
+end
+
+"The residual of a component that was not run, since the batch was empty."
+struct NotRun end
+
+# A component of the user's need not bear an empty batch, and what it would do to its buffers means nothing.
+function nothing_from!(step::Step, tape::Tape)
+    for (v, e) in zip(step.outputs, step.expected)
+        sizes = [n >= 0 ? n : max(tape.bound[-n], 1) for n in e.sizes]
+        tape.values[v] = Array{e.type}(undef, sizes..., 0)
+    end
+    return NotRun()
+end
+
+"Call `f` and put the arrays' contents back: a frozen component's buffers never change."
+function with_constant(f, arrays::Vector{Array})
+    contents = map(copy, arrays)
+    try
+        return f()
+    finally
+        foreach(copyto!, arrays, contents)
+    end
 end
 
 last_size(a::Array{T,N}) where {T,N} = size(a, N)
@@ -109,11 +134,13 @@ last_size(a::Array{T,N}) where {T,N} = size(a, N)
 as_batch(sample::AbstractArray) = reshape(sample, (size(sample)..., 1))
 as_batch(other) = other
 
-function check_output(e::Expectation, output::Array, batch::Int)
+function check_output(e::Expectation, output::Array, batch::Int, bound::Vector{Int})
     ndims(output) == length(e.sizes) + 1 && last_size(output) == batch ||
-        throw(BridgeError(e.element, "$(describe(e)), batch $batch", summary(output)))
-    check(e, output, unbound(e))
+        throw(BridgeError(e.element, "$(describe(e, bound)), batch $batch", summary(output)))
+    check(e, output, bound)
     return output
 end
-check_output(e::Expectation, output::AbstractArray, batch::Int) = check_output(e, counted_copy(output), batch)
-check_output(e::Expectation, output, ::Int) = throw(BridgeError(e.element, describe(e), summary(output)))
+check_output(e::Expectation, output::AbstractArray, batch::Int, bound::Vector{Int}) =
+    check_output(e, counted_copy(output), batch, bound)
+check_output(e::Expectation, output, ::Int, bound::Vector{Int}) =
+    throw(BridgeError(e.element, describe(e, bound), summary(output)))

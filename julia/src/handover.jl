@@ -1,18 +1,20 @@
 # How results reach the caller: in memory that it gave, as one of its own tensors, or in memory of ours that it borrows.
 
 """
-Answers the slots of one call. `candidates` are the caller's tensors that a result may turn out to be, in the numbering
-of ALIAS; `others` are tensors that a result must not share memory with in any other way; `placed` are results already
+Answers the slots of one call. `candidates` are the spans of the caller's `tensors` that a result may turn out to be, in
+the numbering of ALIAS; `others` are tensors that a result must not share memory with in any other way; `placed` are results already
 handed over.
 """
 struct Handover
+    tensors::Vector{DLTensor}
     candidates::Vector{Span}
     others::Vector{Span}
     placed::Vector{Span}
     lease::Lease
 end
 
-Handover(candidates::Vector{Span}, others::Vector{Span}, lease::Lease) = Handover(candidates, others, Span[], lease)
+Handover(tensors::Vector{DLTensor}, candidates::Vector{Span}, others::Vector{Span}, lease::Lease) =
+    Handover(tensors, candidates, others, Span[], lease)
 
 "Hand one result over. Two storages of the caller's never lie over one memory: autograd would go wrong silently."
 function hand_over!(h::Handover, slot::Ptr{Slot}, array::Array)
@@ -25,16 +27,30 @@ function hand_over!(h::Handover, slot::Ptr{Slot}, array::Array)
         push!(h.placed, span)
         return answer(slot, FILLED)
     end
-    k = findfirst(c -> same(span, c), h.candidates)
-    if k !== nothing
+    k = find_same(span, h.candidates)
+    if k != 0
+        has_sizes(array, h.tensors[k]) && return answer(slot, ALIAS, UInt64(k - 1))
         describe!(slot, array)
-        return answer(slot, ALIAS, UInt64(k - 1))
+        return answer(slot, VIEW, UInt64(k - 1))
     end
-    touches(c) = overlap(span, c)
-    if any(touches, h.candidates) || any(touches, h.others) || any(touches, h.placed)
+    if touches(span, h.candidates) || touches(span, h.others) || touches(span, h.placed)
         array = counted_copy(array)
     end
     return lend!(h, slot, array)
+end
+
+function find_same(span::Span, among::Vector{Span})
+    for (k, other) in enumerate(among)
+        same(span, other) && return k
+    end
+    return 0
+end
+
+function touches(span::Span, among::Vector{Span})
+    for other in among
+        overlap(span, other) && return true
+    end
+    return false
 end
 
 function lend!(h::Handover, slot::Ptr{Slot}, array::Array)
@@ -45,7 +61,7 @@ function lend!(h::Handover, slot::Ptr{Slot}, array::Array)
         id = lend(array)
     end
     push!(h.placed, Span(array))
-    describe!(slot, array)
+    describe!(slot, array, pointer(array))
     return answer(slot, OWNED, id)
 end
 

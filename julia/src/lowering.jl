@@ -7,7 +7,7 @@ struct Island
     steps::Vector{Step}
     values::Int
     inputs::Vector{Union{Expectation,Nothing}}
-    variables::Int # how many axis variables the inputs name
+    variables::Int # how many axis variables the spaces at its border name
     outputs::Vector{Int}
     parameters::Vector{ParameterSlot}
     places::Places
@@ -63,14 +63,14 @@ function add_component!(l::Lowering, component::Schema.Component, instance::Unio
         for (node, layer) in zip(graph(component).nodes, layers)
             for (name, shape) in zip(parameter_names(layer), parameter_shapes(layer))
                 element = "parameter '$(node.name).$name' of component '$(component.name)'"
-                push!(l.parameters, ParameterSlot(element, T, reverse(Dims(shape)), nothing))
+                push!(l.parameters, ParameterSlot(element, T, collect(Int, reverse(shape)), nothing))
             end
         end
         operation = layers
     else
         for (path, array) in zip(instance.paths, instance.parameters)
             element = "parameter '$path' of component '$(component.name)'"
-            push!(l.parameters, ParameterSlot(element, eltype(array), size(array), array))
+            push!(l.parameters, ParameterSlot(element, eltype(array), collect(Int, size(array)), array))
         end
         operation = instance
     end

@@ -1,9 +1,9 @@
 """
 Where a layer's results go.
 
-A layer asks its `Memory` for every array that it writes, so that the caller decides whether a value lies in a pool, in
-the caller's own tensor or in a fresh array. Sizes are Julia's: axes reversed, batch last. An array that was asked for is
-to be overwritten as a whole: what it holds is not defined.
+A layer asks its `Memory` for every array that it writes, so that the caller decides whether a value lies in a pool,
+in the caller's own tensor or in a fresh array. Sizes are Julia's: axes reversed, batch last. An array that was asked
+for is to be overwritten as a whole: what it holds is not defined.
 """
 abstract type Memory end
 

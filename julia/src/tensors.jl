@@ -28,7 +28,7 @@ end
 
 """
 What comes back for one output or gradient. `tensor.data`, where it is not null, is the capacity the caller gives. The
-callee sets `kind` and, with `ALIAS`, which tensor it is; with `OWNED`, the id under which the memory is to be released.
+callee sets `kind` and, with `ALIAS` and `VIEW`, which tensor it is; with `OWNED`, the id to release the memory by.
 `tensor.shape` points to room for `MAX_AXES` sizes.
 """
 struct Slot
@@ -38,9 +38,10 @@ struct Slot
 end
 
 const FILLED = UInt64(0) # the capacity holds it
-const ALIAS = UInt64(1)  # it is the caller's tensor number `value`
-const OWNED = UInt64(2)  # it lies in memory of ours until `value` is released
-const ABSENT = UInt64(3) # there is none: zero
+const ALIAS = UInt64(1)  # it is the caller's tensor number `value`, …
+const VIEW = UInt64(2)   # … or that tensor in another shape
+const OWNED = UInt64(3)  # it lies in memory of ours until `value` is released
+const ABSENT = UInt64(4) # there is none: zero
 
 const CPU = Int32(1)
 const SIGNED, UNSIGNED, FLOAT, BOOL = UInt8(0), UInt8(1), UInt8(2), UInt8(6)
@@ -50,14 +51,6 @@ code_bits(::Type{Float64}) = (FLOAT, UInt8(64))
 code_bits(::Type{Int32}) = (SIGNED, UInt8(32))
 code_bits(::Type{Int64}) = (SIGNED, UInt8(64))
 code_bits(::Type{Bool}) = (BOOL, UInt8(8))
-
-"Julia's element type, or `Nothing` if the ABI does not take it."
-function element_type(t::DLTensor)
-    t.lanes == 1 || return Nothing
-    t.code == FLOAT && return t.bits == 32 ? Float32 : t.bits == 64 ? Float64 : Nothing
-    t.code == SIGNED && return t.bits == 32 ? Int32 : t.bits == 64 ? Int64 : Nothing
-    return t.code == BOOL && t.bits == 8 ? Bool : Nothing
-end
 
 # Row-major without gaps; the stride of an axis of size 1 means nothing, and no axis of an empty tensor does.
 function is_contiguous(t::DLTensor)
@@ -79,20 +72,30 @@ A Julia array over the tensor's own memory, axes reversed. Throws `Unsupported` 
 16-byte aligned (BLAS results change bits at 4 and 8 bytes), with elements of `ELEMENT_TYPES`.
 """
 function wrap(t::DLTensor)
-    T = element_type(t)
-    (t.device_type == CPU && T !== Nothing && t.ndim <= MAX_AXES && is_contiguous(t)) || throw(Unsupported())
-    return wrap_as(T, t)
+    t.device_type == CPU && t.lanes == 1 && t.ndim <= MAX_AXES && is_contiguous(t) || throw(Unsupported())
+    # A branch for each type, so that the common ones are known to the compiler.
+    if t.code == FLOAT
+        t.bits == 32 && return wrap_as(Float32, t)
+        t.bits == 64 && return wrap_as(Float64, t)
+    elseif t.code == SIGNED
+        t.bits == 32 && return wrap_as(Int32, t)
+        t.bits == 64 && return wrap_as(Int64, t)
+    elseif t.code == BOOL && t.bits == 8
+        return wrap_as(Bool, t)
+    end
+    throw(Unsupported())
 end
 
-# One method per element type and rank, so that a call dispatches once.
 function wrap_as(::Type{T}, t::DLTensor) where {T}
     n = t.ndim
     n == 2 && return wrap_sized(T, t, Val(2))
     n == 1 && return wrap_sized(T, t, Val(1))
     n == 3 && return wrap_sized(T, t, Val(3))
     n == 4 && return wrap_sized(T, t, Val(4))
-    return wrap_sized(T, t, Val(Int(n)))
+    return wrap_any(T, t)
 end
+
+@noinline wrap_any(::Type{T}, t::DLTensor) where {T} = wrap_sized(T, t, Val(Int(t.ndim)))
 
 function wrap_sized(::Type{T}, t::DLTensor, ::Val{N}) where {T,N}
     dims = ntuple(i -> Int(unsafe_load(t.shape, N - i + 1)), Val(N))
@@ -110,6 +113,14 @@ end
 
 Span(a::Array) = (start = address(a); Span(start, start + sizeof(a)))
 address(a::Array) = UInt(pointer(a))
+
+function Span(t::DLTensor)
+    start, bytes = UInt(t.data) + t.byte_offset, UInt(t.bits ÷ 8)
+    for i in 1:t.ndim
+        bytes *= unsafe_load(t.shape, i) % UInt
+    end
+    return Span(start, start + bytes)
+end
 Base.isempty(s::Span) = s.first == s.last
 
 const NO_SPAN = Span(0, 0)
@@ -120,6 +131,18 @@ same(a::Span, b::Span) = a.first == b.first && a.last == b.last && !isempty(a)
 "Whether two spans share a byte."
 overlap(a::Span, b::Span) = a.first < b.last && b.first < a.last
 overlap(a::Array, b::Array) = overlap(Span(a), Span(b))
+
+"Whether an array has the sizes of a tensor, axes reversed."
+has_sizes(a::Array{T,N}, t::DLTensor) where {T,N} = N == t.ndim && all(i -> size(a, i) == unsafe_load(t.shape, N - i + 1), 1:N)
+
+"Call `f` on an array whose type is not known: the common types by branches, which cost less than a dispatch."
+@inline function with_type(f::F, a) where {F}
+    a isa Matrix{Float32} && return f(a)
+    a isa Vector{Float32} && return f(a)
+    a isa Matrix{Float64} && return f(a)
+    a isa Vector{Float64} && return f(a)
+    return f(a)
+end
 
 slot(out::Ptr{Slot}, k::Integer) = out + (k - 1) * sizeof(Slot)
 
@@ -132,14 +155,14 @@ function answer(slot::Ptr{Slot}, kind::UInt64, value::UInt64 = UInt64(0))
     return nothing
 end
 
-"Describe an array in a slot: where it lies, its element type and its sizes, row-major."
-function describe!(slot::Ptr{Slot}, a::Array{T,N}) where {T,N}
+"Describe an array in a slot: its element type and its sizes, row-major, and where it lies if that is ours to say."
+function describe!(slot::Ptr{Slot}, a::Array{T,N}, data::Ptr = C_NULL) where {T,N}
     shape = unsafe_load(Ptr{DLTensor}(slot)).shape
     for i in 1:N
         unsafe_store!(shape, Int64(size(a, N - i + 1)), i)
     end
     code, bits = code_bits(T)
-    tensor = DLTensor(pointer(a), CPU, Int32(0), Int32(N), code, bits, UInt16(1), shape, C_NULL, UInt64(0))
+    tensor = DLTensor(data, CPU, Int32(0), Int32(N), code, bits, UInt16(1), shape, C_NULL, UInt64(0))
     unsafe_store!(Ptr{DLTensor}(slot), tensor)
     return nothing
 end

@@ -2,9 +2,9 @@
 The protobuf wire format (https://protobuf.dev/programming-guides/encoding/), for the messages of `Schema`.
 
 A message is a mutable struct whose field types say how each field is written; `numbers` gives their numbers. Reading
-follows protobuf (the last scalar wins, repeated messages merge, packed or not) but is strict: unknown fields and unknown
-values of an enumeration, integers longer than needed or out of range, and text that isn't UTF-8 are refused. Writing is
-canonical: fields in ascending order, shortest integers, packed lists, defaults left out.
+follows protobuf (the last scalar wins, repeated messages merge, packed or not) but is strict: unknown fields and
+unknown values of an enumeration, integers longer than needed or out of range, and text that isn't UTF-8 are refused.
+Writing is canonical: fields in ascending order, shortest integers, packed lists, defaults left out.
 """
 module Wire
 
@@ -43,7 +43,8 @@ Base.showerror(io::IO, e::WireError) = print(io, e.element, ": expected ", e.exp
 const MAXIMUM_DEPTH = 64
 
 const VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
-const WIRE_NAMES = Dict(VARINT => "a varint", FIXED64 => "8 bytes", DELIMITED => "a length and bytes", FIXED32 => "4 bytes")
+const WIRE_NAMES =
+    Dict(VARINT => "a varint", FIXED64 => "8 bytes", DELIMITED => "a length and bytes", FIXED32 => "4 bytes")
 
 # Values of these types are packed when they are repeated.
 const Packed = Union{UInt32,UInt64,Int64,Bool,Enum,Float64}

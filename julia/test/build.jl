@@ -28,12 +28,15 @@ end
 
     @test refusal("relu7", 1, attributes()) == "layer 'relu7': expected a known operation, found none of that name"
     @test refusal("relu", 2, attributes()) == "layer 'relu': expected version 1, found version 2"
-    @test refusal("relu", 1, attributes("slope" => 0.1)) == "layer 'relu': expected its own attributes only, found 'slope'"
+    foreign = refusal("relu", 1, attributes("slope" => 0.1))
+    @test foreign == "layer 'relu': expected its own attributes only, found 'slope'"
     @test refusal("elu", 1, attributes()) == "layer 'elu': expected an attribute 'alpha', found none"
     @test refusal("elu", 1, attributes("alpha" => 1)) == "layer 'elu', attribute 'alpha': expected Float64, found 1"
     @test occursin("'none' or 'tanh'", refusal("gelu", 1, attributes("approximate" => "fast")))
     @test occursin("negative", refusal("softmax", 1, attributes("axis" => 0)))
-    @test occursin("positive sizes", refusal("layer_norm", 1, attributes("shape" => Int[], "eps" => 1e-5, "affine" => true)))
+    shapeless = attributes("shape" => Int[], "eps" => 1e-5, "affine" => true)
+    @test occursin("positive sizes", refusal("layer_norm", 1, shapeless))
+    @test occursin("positive sizes", refusal("linear", 1, merge(given, attributes("out" => 0))))
 end
 
 end

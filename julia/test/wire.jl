@@ -65,9 +65,11 @@ linear = Schema.Layer(
         @test decode(Schema.Layer, bytes) == linear
         @test decode(Schema.Layer, bytes) != Schema.Layer()
         @test encode(Schema.Layer()) == UInt8[]
-        @test decode(Schema.Attribute, encode(Schema.Attribute(integers = [-1, typemin(Int64)]))).integers == [-1, typemin(Int64)]
+        signed = [-1, typemin(Int64)]
+        @test decode(Schema.Attribute, encode(Schema.Attribute(integers = signed))).integers == signed
         @test encode(Schema.Attribute(real = -0.0)) == hex("210000000000000080")
-        @test decode(Schema.Component, encode(Schema.Component(graph = Schema.LayerGraph()))).graph == Schema.LayerGraph()
+        empty = encode(Schema.Component(graph = Schema.LayerGraph()))
+        @test decode(Schema.Component, empty).graph == Schema.LayerGraph()
     end
 
     @testset "as protobuf reads" begin
@@ -139,7 +141,8 @@ linear = Schema.Layer(
         readable = 0
         for _ in 1:20_000
             T, bytes = rand(generator, cases)
-            bytes = isempty(bytes) || rand(generator) < 0.1 ? rand(generator, UInt8, rand(generator, 0:40)) : copy(bytes)
+            fresh = isempty(bytes) || rand(generator) < 0.1
+            bytes = fresh ? rand(generator, UInt8, rand(generator, 0:40)) : copy(bytes)
             for _ in 1:rand(generator, 1:3)
                 isempty(bytes) || (bytes[rand(generator, 1:length(bytes))] = rand(generator, UInt8))
             end

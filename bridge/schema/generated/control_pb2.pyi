@@ -4,13 +4,7 @@ from bridge.schema.generated import plan_pb2 as _plan_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import (
-    ClassVar as _ClassVar,
-    Iterable as _Iterable,
-    Mapping as _Mapping,
-    Optional as _Optional,
-    Union as _Union,
-)
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -30,16 +24,7 @@ class Request(_message.Message):
     collect: Collect
     statistics: Statistics
     last_error: LastError
-    def __init__(
-        self,
-        hello: _Optional[_Union[Hello, _Mapping[str, object]]] = ...,
-        instantiate: _Optional[_Union[Instantiate, _Mapping[str, object]]] = ...,
-        load: _Optional[_Union[Load, _Mapping[str, object]]] = ...,
-        unload: _Optional[_Union[Unload, _Mapping[str, object]]] = ...,
-        collect: _Optional[_Union[Collect, _Mapping[str, object]]] = ...,
-        statistics: _Optional[_Union[Statistics, _Mapping[str, object]]] = ...,
-        last_error: _Optional[_Union[LastError, _Mapping[str, object]]] = ...,
-    ) -> None: ...
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping[str, object]]] = ..., instantiate: _Optional[_Union[Instantiate, _Mapping[str, object]]] = ..., load: _Optional[_Union[Load, _Mapping[str, object]]] = ..., unload: _Optional[_Union[Unload, _Mapping[str, object]]] = ..., collect: _Optional[_Union[Collect, _Mapping[str, object]]] = ..., statistics: _Optional[_Union[Statistics, _Mapping[str, object]]] = ..., last_error: _Optional[_Union[LastError, _Mapping[str, object]]] = ...) -> None: ...
 
 class Symbol(_message.Message):
     __slots__ = ("name", "address")
@@ -61,14 +46,7 @@ class Hello(_message.Message):
     mode_size: int
     slot_size: int
     symbols: _containers.RepeatedCompositeFieldContainer[Symbol]
-    def __init__(
-        self,
-        abi_version: _Optional[int] = ...,
-        descriptor_size: _Optional[int] = ...,
-        mode_size: _Optional[int] = ...,
-        slot_size: _Optional[int] = ...,
-        symbols: _Optional[_Iterable[_Union[Symbol, _Mapping[str, object]]]] = ...,
-    ) -> None: ...
+    def __init__(self, abi_version: _Optional[int] = ..., descriptor_size: _Optional[int] = ..., mode_size: _Optional[int] = ..., slot_size: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[Symbol, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Instantiate(_message.Message):
     __slots__ = ("reference", "copy")
@@ -84,11 +62,7 @@ class Load(_message.Message):
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
     fragment: _plan_pb2.Fragment
     instances: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(
-        self,
-        fragment: _Optional[_Union[_plan_pb2.Fragment, _Mapping[str, object]]] = ...,
-        instances: _Optional[_Iterable[int]] = ...,
-    ) -> None: ...
+    def __init__(self, fragment: _Optional[_Union[_plan_pb2.Fragment, _Mapping[str, object]]] = ..., instances: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Unload(_message.Message):
     __slots__ = ("island",)
@@ -126,27 +100,10 @@ class Response(_message.Message):
     loaded: Loaded
     counts: Counts
     failure: Failure
-    def __init__(
-        self,
-        handshake: _Optional[_Union[Handshake, _Mapping[str, object]]] = ...,
-        instantiated: _Optional[_Union[Instantiated, _Mapping[str, object]]] = ...,
-        loaded: _Optional[_Union[Loaded, _Mapping[str, object]]] = ...,
-        counts: _Optional[_Union[Counts, _Mapping[str, object]]] = ...,
-        failure: _Optional[_Union[Failure, _Mapping[str, object]]] = ...,
-    ) -> None: ...
+    def __init__(self, handshake: _Optional[_Union[Handshake, _Mapping[str, object]]] = ..., instantiated: _Optional[_Union[Instantiated, _Mapping[str, object]]] = ..., loaded: _Optional[_Union[Loaded, _Mapping[str, object]]] = ..., counts: _Optional[_Union[Counts, _Mapping[str, object]]] = ..., failure: _Optional[_Union[Failure, _Mapping[str, object]]] = ...) -> None: ...
 
 class Handshake(_message.Message):
-    __slots__ = (
-        "abi_version",
-        "descriptor_size",
-        "mode_size",
-        "slot_size",
-        "engine",
-        "engine_version",
-        "julia_version",
-        "data_types",
-        "blas",
-    )
+    __slots__ = ("abi_version", "descriptor_size", "mode_size", "slot_size", "engine", "engine_version", "julia_version", "data_types", "blas")
     ABI_VERSION_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTOR_SIZE_FIELD_NUMBER: _ClassVar[int]
     MODE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -165,18 +122,7 @@ class Handshake(_message.Message):
     julia_version: str
     data_types: _containers.RepeatedScalarFieldContainer[_diagram_pb2.DataType]
     blas: str
-    def __init__(
-        self,
-        abi_version: _Optional[int] = ...,
-        descriptor_size: _Optional[int] = ...,
-        mode_size: _Optional[int] = ...,
-        slot_size: _Optional[int] = ...,
-        engine: _Optional[str] = ...,
-        engine_version: _Optional[str] = ...,
-        julia_version: _Optional[str] = ...,
-        data_types: _Optional[_Iterable[_Union[_diagram_pb2.DataType, str]]] = ...,
-        blas: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, abi_version: _Optional[int] = ..., descriptor_size: _Optional[int] = ..., mode_size: _Optional[int] = ..., slot_size: _Optional[int] = ..., engine: _Optional[str] = ..., engine_version: _Optional[str] = ..., julia_version: _Optional[str] = ..., data_types: _Optional[_Iterable[_Union[_diagram_pb2.DataType, str]]] = ..., blas: _Optional[str] = ...) -> None: ...
 
 class Variable(_message.Message):
     __slots__ = ("path", "data_type", "shape", "address", "buffer")
@@ -190,14 +136,7 @@ class Variable(_message.Message):
     shape: _containers.RepeatedScalarFieldContainer[int]
     address: int
     buffer: bool
-    def __init__(
-        self,
-        path: _Optional[str] = ...,
-        data_type: _Optional[_Union[_diagram_pb2.DataType, str]] = ...,
-        shape: _Optional[_Iterable[int]] = ...,
-        address: _Optional[int] = ...,
-        buffer: bool = ...,
-    ) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., data_type: _Optional[_Union[_diagram_pb2.DataType, str]] = ..., shape: _Optional[_Iterable[int]] = ..., address: _Optional[int] = ..., buffer: bool = ...) -> None: ...
 
 class Instantiated(_message.Message):
     __slots__ = ("id", "variables")
@@ -205,9 +144,7 @@ class Instantiated(_message.Message):
     VARIABLES_FIELD_NUMBER: _ClassVar[int]
     id: int
     variables: _containers.RepeatedCompositeFieldContainer[Variable]
-    def __init__(
-        self, id: _Optional[int] = ..., variables: _Optional[_Iterable[_Union[Variable, _Mapping[str, object]]]] = ...
-    ) -> None: ...
+    def __init__(self, id: _Optional[int] = ..., variables: _Optional[_Iterable[_Union[Variable, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Loaded(_message.Message):
     __slots__ = ("island", "outputs_filled", "gradients_filled", "inputs_retained", "outputs_retained")
@@ -221,14 +158,7 @@ class Loaded(_message.Message):
     gradients_filled: _containers.RepeatedScalarFieldContainer[bool]
     inputs_retained: _containers.RepeatedScalarFieldContainer[bool]
     outputs_retained: _containers.RepeatedScalarFieldContainer[bool]
-    def __init__(
-        self,
-        island: _Optional[int] = ...,
-        outputs_filled: _Optional[_Iterable[bool]] = ...,
-        gradients_filled: _Optional[_Iterable[bool]] = ...,
-        inputs_retained: _Optional[_Iterable[bool]] = ...,
-        outputs_retained: _Optional[_Iterable[bool]] = ...,
-    ) -> None: ...
+    def __init__(self, island: _Optional[int] = ..., outputs_filled: _Optional[_Iterable[bool]] = ..., gradients_filled: _Optional[_Iterable[bool]] = ..., inputs_retained: _Optional[_Iterable[bool]] = ..., outputs_retained: _Optional[_Iterable[bool]] = ...) -> None: ...
 
 class Counts(_message.Message):
     __slots__ = ("islands", "tapes", "owners", "forwards", "backwards", "crossed_bytes", "copies", "copied_bytes")
@@ -248,17 +178,7 @@ class Counts(_message.Message):
     crossed_bytes: int
     copies: int
     copied_bytes: int
-    def __init__(
-        self,
-        islands: _Optional[int] = ...,
-        tapes: _Optional[int] = ...,
-        owners: _Optional[int] = ...,
-        forwards: _Optional[int] = ...,
-        backwards: _Optional[int] = ...,
-        crossed_bytes: _Optional[int] = ...,
-        copies: _Optional[int] = ...,
-        copied_bytes: _Optional[int] = ...,
-    ) -> None: ...
+    def __init__(self, islands: _Optional[int] = ..., tapes: _Optional[int] = ..., owners: _Optional[int] = ..., forwards: _Optional[int] = ..., backwards: _Optional[int] = ..., crossed_bytes: _Optional[int] = ..., copies: _Optional[int] = ..., copied_bytes: _Optional[int] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("kind", "message", "stacktrace", "element", "expected", "found")
@@ -274,12 +194,4 @@ class Failure(_message.Message):
     element: str
     expected: str
     found: str
-    def __init__(
-        self,
-        kind: _Optional[str] = ...,
-        message: _Optional[str] = ...,
-        stacktrace: _Optional[str] = ...,
-        element: _Optional[str] = ...,
-        expected: _Optional[str] = ...,
-        found: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, kind: _Optional[str] = ..., message: _Optional[str] = ..., stacktrace: _Optional[str] = ..., element: _Optional[str] = ..., expected: _Optional[str] = ..., found: _Optional[str] = ...) -> None: ...

@@ -4,7 +4,6 @@
 # source: diagram_bridge/v1/diagram.proto
 # Protobuf Python Version: 4.25.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import symbol_database as _symbol_database
@@ -17,49 +16,47 @@ _sym_db = _symbol_database.Default()
 from bridge.schema.generated import layers_pb2 as diagram__bridge_dot_v1_dot_layers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x1f\x64iagram_bridge/v1/diagram.proto\x12\x11\x64iagram_bridge.v1\x1a\x1e\x64iagram_bridge/v1/layers.proto"4\n\x04\x41xis\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x10\n\x08variable\x18\x03 \x01(\t"}\n\x05Space\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\tdata_type\x18\x02 \x01(\x0e\x32\x1b.diagram_bridge.v1.DataType\x12%\n\x04\x61xes\x18\x03 \x03(\x0b\x32\x17.diagram_bridge.v1.Axis\x12\x0f\n\x07\x63lasses\x18\x04 \x01(\x04"%\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t"B\n\x06Source\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x19.diagram_bridge.v1.Column"\x19\n\tReference\x12\x0c\n\x04name\x18\x01 \x01(\t"\xf6\x01\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x08training\x18\x02 \x01(\x0e\x32\x1b.diagram_bridge.v1.Training\x12\x16\n\x0ehas_parameters\x18\x03 \x01(\x08\x12.\n\x05graph\x18\x04 \x01(\x0b\x32\x1d.diagram_bridge.v1.LayerGraphH\x00\x12-\n\x05torch\x18\x05 \x01(\x0b\x32\x1c.diagram_bridge.v1.ReferenceH\x00\x12-\n\x05julia\x18\x06 \x01(\x0b\x32\x1c.diagram_bridge.v1.ReferenceH\x00\x42\x06\n\x04\x62ody"J\n\x05\x41rrow\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\x12\x11\n\tcomponent\x18\x04 \x01(\t"\x83\x01\n\x04Term\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.diagram_bridge.v1.TermKind\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\t\x12\r\n\x05\x61rrow\x18\x04 \x01(\t\x12\x0e\n\x06output\x18\x05 \x01(\r\x12\x11\n\targuments\x18\x06 \x03(\r"\x1d\n\rTermReference\x12\x0c\n\x04term\x18\x01 \x01(\r"L\n\nDivergence\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\nattributes\x18\x02 \x03(\x0b\x32\x1c.diagram_bridge.v1.Attribute"\xa9\x01\n\tAgreement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04left\x18\x02 \x01(\r\x12\r\n\x05right\x18\x03 \x01(\r\x12\x31\n\ndivergence\x18\x04 \x01(\x0b\x32\x1d.diagram_bridge.v1.Divergence\x12\x0e\n\x06weight\x18\x05 \x01(\x01\x12.\n\x04mask\x18\x06 \x01(\x0b\x32 .diagram_bridge.v1.TermReference"\x8f\x02\n\x07\x43ommute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12/\n\x05start\x18\x03 \x01(\x0b\x32 .diagram_bridge.v1.TermReference\x12\x0e\n\x06target\x18\x04 \x01(\t\x12\x0e\n\x06\x61rrows\x18\x05 \x03(\t\x12\x31\n\ndivergence\x18\x06 \x01(\x0b\x32\x1d.diagram_bridge.v1.Divergence\x12\x0e\n\x06weight\x18\x07 \x01(\x01\x12+\n\x07pairing\x18\x08 \x01(\x0e\x32\x1a.diagram_bridge.v1.Pairing\x12\x12\n\nmax_length\x18\t \x01(\x04\x12\x11\n\tmax_paths\x18\n \x01(\x04"$\n\x06Output\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04term\x18\x02 \x01(\r"\xa5\x03\n\x07\x44iagram\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x16\n\x0eschema_version\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12(\n\x06spaces\x18\x04 \x03(\x0b\x32\x18.diagram_bridge.v1.Space\x12*\n\x07sources\x18\x05 \x03(\x0b\x32\x19.diagram_bridge.v1.Source\x12\x30\n\ncomponents\x18\x06 \x03(\x0b\x32\x1c.diagram_bridge.v1.Component\x12(\n\x06\x61rrows\x18\x07 \x03(\x0b\x32\x18.diagram_bridge.v1.Arrow\x12&\n\x05terms\x18\x08 \x03(\x0b\x32\x17.diagram_bridge.v1.Term\x12\x30\n\nagreements\x18\t \x03(\x0b\x32\x1c.diagram_bridge.v1.Agreement\x12,\n\x08\x63ommutes\x18\n \x03(\x0b\x32\x1a.diagram_bridge.v1.Commute\x12*\n\x07outputs\x18\x0b \x03(\x0b\x32\x19.diagram_bridge.v1.Output*\x91\x01\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT64\x10\x02\x12\x13\n\x0f\x44\x41TA_TYPE_INT32\x10\x03\x12\x13\n\x0f\x44\x41TA_TYPE_INT64\x10\x04\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\x05*q\n\x08Training\x12\x18\n\x14TRAINING_UNSPECIFIED\x10\x00\x12\x16\n\x12TRAINING_TRAINABLE\x10\x01\x12\x13\n\x0fTRAINING_FROZEN\x10\x02\x12\x1e\n\x1aTRAINING_FROZEN_TRAIN_MODE\x10\x03*g\n\x08TermKind\x12\x19\n\x15TERM_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10TERM_KIND_COLUMN\x10\x01\x12\x14\n\x10TERM_KIND_OUTPUT\x10\x02\x12\x14\n\x10TERM_KIND_DETACH\x10\x03*E\n\x07Pairing\x12\x17\n\x13PAIRING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPAIRING_STAR\x10\x01\x12\x0f\n\x0bPAIRING_ALL\x10\x02\x62\x06proto3'
-)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64iagram_bridge/v1/diagram.proto\x12\x11\x64iagram_bridge.v1\x1a\x1e\x64iagram_bridge/v1/layers.proto\"4\n\x04\x41xis\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x10\n\x08variable\x18\x03 \x01(\t\"}\n\x05Space\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\tdata_type\x18\x02 \x01(\x0e\x32\x1b.diagram_bridge.v1.DataType\x12%\n\x04\x61xes\x18\x03 \x03(\x0b\x32\x17.diagram_bridge.v1.Axis\x12\x0f\n\x07\x63lasses\x18\x04 \x01(\x04\"%\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\"B\n\x06Source\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x19.diagram_bridge.v1.Column\"\x19\n\tReference\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xf6\x01\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x08training\x18\x02 \x01(\x0e\x32\x1b.diagram_bridge.v1.Training\x12\x16\n\x0ehas_parameters\x18\x03 \x01(\x08\x12.\n\x05graph\x18\x04 \x01(\x0b\x32\x1d.diagram_bridge.v1.LayerGraphH\x00\x12-\n\x05torch\x18\x05 \x01(\x0b\x32\x1c.diagram_bridge.v1.ReferenceH\x00\x12-\n\x05julia\x18\x06 \x01(\x0b\x32\x1c.diagram_bridge.v1.ReferenceH\x00\x42\x06\n\x04\x62ody\"J\n\x05\x41rrow\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\x12\x11\n\tcomponent\x18\x04 \x01(\t\"\x83\x01\n\x04Term\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.diagram_bridge.v1.TermKind\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\t\x12\r\n\x05\x61rrow\x18\x04 \x01(\t\x12\x0e\n\x06output\x18\x05 \x01(\r\x12\x11\n\targuments\x18\x06 \x03(\r\"\x1d\n\rTermReference\x12\x0c\n\x04term\x18\x01 \x01(\r\"L\n\nDivergence\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\nattributes\x18\x02 \x03(\x0b\x32\x1c.diagram_bridge.v1.Attribute\"\xa9\x01\n\tAgreement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04left\x18\x02 \x01(\r\x12\r\n\x05right\x18\x03 \x01(\r\x12\x31\n\ndivergence\x18\x04 \x01(\x0b\x32\x1d.diagram_bridge.v1.Divergence\x12\x0e\n\x06weight\x18\x05 \x01(\x01\x12.\n\x04mask\x18\x06 \x01(\x0b\x32 .diagram_bridge.v1.TermReference\"\x8f\x02\n\x07\x43ommute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12/\n\x05start\x18\x03 \x01(\x0b\x32 .diagram_bridge.v1.TermReference\x12\x0e\n\x06target\x18\x04 \x01(\t\x12\x0e\n\x06\x61rrows\x18\x05 \x03(\t\x12\x31\n\ndivergence\x18\x06 \x01(\x0b\x32\x1d.diagram_bridge.v1.Divergence\x12\x0e\n\x06weight\x18\x07 \x01(\x01\x12+\n\x07pairing\x18\x08 \x01(\x0e\x32\x1a.diagram_bridge.v1.Pairing\x12\x12\n\nmax_length\x18\t \x01(\x04\x12\x11\n\tmax_paths\x18\n \x01(\x04\"$\n\x06Output\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04term\x18\x02 \x01(\r\"\xa5\x03\n\x07\x44iagram\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x16\n\x0eschema_version\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12(\n\x06spaces\x18\x04 \x03(\x0b\x32\x18.diagram_bridge.v1.Space\x12*\n\x07sources\x18\x05 \x03(\x0b\x32\x19.diagram_bridge.v1.Source\x12\x30\n\ncomponents\x18\x06 \x03(\x0b\x32\x1c.diagram_bridge.v1.Component\x12(\n\x06\x61rrows\x18\x07 \x03(\x0b\x32\x18.diagram_bridge.v1.Arrow\x12&\n\x05terms\x18\x08 \x03(\x0b\x32\x17.diagram_bridge.v1.Term\x12\x30\n\nagreements\x18\t \x03(\x0b\x32\x1c.diagram_bridge.v1.Agreement\x12,\n\x08\x63ommutes\x18\n \x03(\x0b\x32\x1a.diagram_bridge.v1.Commute\x12*\n\x07outputs\x18\x0b \x03(\x0b\x32\x19.diagram_bridge.v1.Output*\x91\x01\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT64\x10\x02\x12\x13\n\x0f\x44\x41TA_TYPE_INT32\x10\x03\x12\x13\n\x0f\x44\x41TA_TYPE_INT64\x10\x04\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\x05*q\n\x08Training\x12\x18\n\x14TRAINING_UNSPECIFIED\x10\x00\x12\x16\n\x12TRAINING_TRAINABLE\x10\x01\x12\x13\n\x0fTRAINING_FROZEN\x10\x02\x12\x1e\n\x1aTRAINING_FROZEN_TRAIN_MODE\x10\x03*g\n\x08TermKind\x12\x19\n\x15TERM_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10TERM_KIND_COLUMN\x10\x01\x12\x14\n\x10TERM_KIND_OUTPUT\x10\x02\x12\x14\n\x10TERM_KIND_DETACH\x10\x03*E\n\x07Pairing\x12\x17\n\x13PAIRING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPAIRING_STAR\x10\x01\x12\x0f\n\x0bPAIRING_ALL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "bridge.schema.generated.diagram_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bridge.schema.generated.diagram_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
-    DESCRIPTOR._options = None
-    _globals["_DATATYPE"]._serialized_start = 1878
-    _globals["_DATATYPE"]._serialized_end = 2023
-    _globals["_TRAINING"]._serialized_start = 2025
-    _globals["_TRAINING"]._serialized_end = 2138
-    _globals["_TERMKIND"]._serialized_start = 2140
-    _globals["_TERMKIND"]._serialized_end = 2243
-    _globals["_PAIRING"]._serialized_start = 2245
-    _globals["_PAIRING"]._serialized_end = 2314
-    _globals["_AXIS"]._serialized_start = 86
-    _globals["_AXIS"]._serialized_end = 138
-    _globals["_SPACE"]._serialized_start = 140
-    _globals["_SPACE"]._serialized_end = 265
-    _globals["_COLUMN"]._serialized_start = 267
-    _globals["_COLUMN"]._serialized_end = 304
-    _globals["_SOURCE"]._serialized_start = 306
-    _globals["_SOURCE"]._serialized_end = 372
-    _globals["_REFERENCE"]._serialized_start = 374
-    _globals["_REFERENCE"]._serialized_end = 399
-    _globals["_COMPONENT"]._serialized_start = 402
-    _globals["_COMPONENT"]._serialized_end = 648
-    _globals["_ARROW"]._serialized_start = 650
-    _globals["_ARROW"]._serialized_end = 724
-    _globals["_TERM"]._serialized_start = 727
-    _globals["_TERM"]._serialized_end = 858
-    _globals["_TERMREFERENCE"]._serialized_start = 860
-    _globals["_TERMREFERENCE"]._serialized_end = 889
-    _globals["_DIVERGENCE"]._serialized_start = 891
-    _globals["_DIVERGENCE"]._serialized_end = 967
-    _globals["_AGREEMENT"]._serialized_start = 970
-    _globals["_AGREEMENT"]._serialized_end = 1139
-    _globals["_COMMUTE"]._serialized_start = 1142
-    _globals["_COMMUTE"]._serialized_end = 1413
-    _globals["_OUTPUT"]._serialized_start = 1415
-    _globals["_OUTPUT"]._serialized_end = 1451
-    _globals["_DIAGRAM"]._serialized_start = 1454
-    _globals["_DIAGRAM"]._serialized_end = 1875
+  DESCRIPTOR._options = None
+  _globals['_DATATYPE']._serialized_start=1878
+  _globals['_DATATYPE']._serialized_end=2023
+  _globals['_TRAINING']._serialized_start=2025
+  _globals['_TRAINING']._serialized_end=2138
+  _globals['_TERMKIND']._serialized_start=2140
+  _globals['_TERMKIND']._serialized_end=2243
+  _globals['_PAIRING']._serialized_start=2245
+  _globals['_PAIRING']._serialized_end=2314
+  _globals['_AXIS']._serialized_start=86
+  _globals['_AXIS']._serialized_end=138
+  _globals['_SPACE']._serialized_start=140
+  _globals['_SPACE']._serialized_end=265
+  _globals['_COLUMN']._serialized_start=267
+  _globals['_COLUMN']._serialized_end=304
+  _globals['_SOURCE']._serialized_start=306
+  _globals['_SOURCE']._serialized_end=372
+  _globals['_REFERENCE']._serialized_start=374
+  _globals['_REFERENCE']._serialized_end=399
+  _globals['_COMPONENT']._serialized_start=402
+  _globals['_COMPONENT']._serialized_end=648
+  _globals['_ARROW']._serialized_start=650
+  _globals['_ARROW']._serialized_end=724
+  _globals['_TERM']._serialized_start=727
+  _globals['_TERM']._serialized_end=858
+  _globals['_TERMREFERENCE']._serialized_start=860
+  _globals['_TERMREFERENCE']._serialized_end=889
+  _globals['_DIVERGENCE']._serialized_start=891
+  _globals['_DIVERGENCE']._serialized_end=967
+  _globals['_AGREEMENT']._serialized_start=970
+  _globals['_AGREEMENT']._serialized_end=1139
+  _globals['_COMMUTE']._serialized_start=1142
+  _globals['_COMMUTE']._serialized_end=1413
+  _globals['_OUTPUT']._serialized_start=1415
+  _globals['_OUTPUT']._serialized_end=1451
+  _globals['_DIAGRAM']._serialized_start=1454
+  _globals['_DIAGRAM']._serialized_end=1875
 # @@protoc_insertion_point(module_scope)

@@ -4,13 +4,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import (
-    ClassVar as _ClassVar,
-    Iterable as _Iterable,
-    Mapping as _Mapping,
-    Optional as _Optional,
-    Union as _Union,
-)
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -42,7 +36,6 @@ class Pairing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PAIRING_UNSPECIFIED: _ClassVar[Pairing]
     PAIRING_STAR: _ClassVar[Pairing]
     PAIRING_ALL: _ClassVar[Pairing]
-
 DATA_TYPE_UNSPECIFIED: DataType
 DATA_TYPE_FLOAT32: DataType
 DATA_TYPE_FLOAT64: DataType
@@ -69,9 +62,7 @@ class Axis(_message.Message):
     name: str
     size: int
     variable: str
-    def __init__(
-        self, name: _Optional[str] = ..., size: _Optional[int] = ..., variable: _Optional[str] = ...
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., variable: _Optional[str] = ...) -> None: ...
 
 class Space(_message.Message):
     __slots__ = ("name", "data_type", "axes", "classes")
@@ -83,13 +74,7 @@ class Space(_message.Message):
     data_type: DataType
     axes: _containers.RepeatedCompositeFieldContainer[Axis]
     classes: int
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        data_type: _Optional[_Union[DataType, str]] = ...,
-        axes: _Optional[_Iterable[_Union[Axis, _Mapping[str, object]]]] = ...,
-        classes: _Optional[int] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., data_type: _Optional[_Union[DataType, str]] = ..., axes: _Optional[_Iterable[_Union[Axis, _Mapping[str, object]]]] = ..., classes: _Optional[int] = ...) -> None: ...
 
 class Column(_message.Message):
     __slots__ = ("name", "space")
@@ -105,9 +90,7 @@ class Source(_message.Message):
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     name: str
     columns: _containers.RepeatedCompositeFieldContainer[Column]
-    def __init__(
-        self, name: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping[str, object]]]] = ...
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Reference(_message.Message):
     __slots__ = ("name",)
@@ -129,15 +112,7 @@ class Component(_message.Message):
     graph: _layers_pb2.LayerGraph
     torch: Reference
     julia: Reference
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        training: _Optional[_Union[Training, str]] = ...,
-        has_parameters: bool = ...,
-        graph: _Optional[_Union[_layers_pb2.LayerGraph, _Mapping[str, object]]] = ...,
-        torch: _Optional[_Union[Reference, _Mapping[str, object]]] = ...,
-        julia: _Optional[_Union[Reference, _Mapping[str, object]]] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., training: _Optional[_Union[Training, str]] = ..., has_parameters: bool = ..., graph: _Optional[_Union[_layers_pb2.LayerGraph, _Mapping[str, object]]] = ..., torch: _Optional[_Union[Reference, _Mapping[str, object]]] = ..., julia: _Optional[_Union[Reference, _Mapping[str, object]]] = ...) -> None: ...
 
 class Arrow(_message.Message):
     __slots__ = ("name", "sources", "targets", "component")
@@ -149,13 +124,7 @@ class Arrow(_message.Message):
     sources: _containers.RepeatedScalarFieldContainer[str]
     targets: _containers.RepeatedScalarFieldContainer[str]
     component: str
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        sources: _Optional[_Iterable[str]] = ...,
-        targets: _Optional[_Iterable[str]] = ...,
-        component: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ..., targets: _Optional[_Iterable[str]] = ..., component: _Optional[str] = ...) -> None: ...
 
 class Term(_message.Message):
     __slots__ = ("kind", "source", "column", "arrow", "output", "arguments")
@@ -171,15 +140,7 @@ class Term(_message.Message):
     arrow: str
     output: int
     arguments: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(
-        self,
-        kind: _Optional[_Union[TermKind, str]] = ...,
-        source: _Optional[str] = ...,
-        column: _Optional[str] = ...,
-        arrow: _Optional[str] = ...,
-        output: _Optional[int] = ...,
-        arguments: _Optional[_Iterable[int]] = ...,
-    ) -> None: ...
+    def __init__(self, kind: _Optional[_Union[TermKind, str]] = ..., source: _Optional[str] = ..., column: _Optional[str] = ..., arrow: _Optional[str] = ..., output: _Optional[int] = ..., arguments: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class TermReference(_message.Message):
     __slots__ = ("term",)
@@ -193,11 +154,7 @@ class Divergence(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     attributes: _containers.RepeatedCompositeFieldContainer[_layers_pb2.Attribute]
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        attributes: _Optional[_Iterable[_Union[_layers_pb2.Attribute, _Mapping[str, object]]]] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[_layers_pb2.Attribute, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Agreement(_message.Message):
     __slots__ = ("name", "left", "right", "divergence", "weight", "mask")
@@ -213,29 +170,10 @@ class Agreement(_message.Message):
     divergence: Divergence
     weight: float
     mask: TermReference
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        left: _Optional[int] = ...,
-        right: _Optional[int] = ...,
-        divergence: _Optional[_Union[Divergence, _Mapping[str, object]]] = ...,
-        weight: _Optional[float] = ...,
-        mask: _Optional[_Union[TermReference, _Mapping[str, object]]] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., left: _Optional[int] = ..., right: _Optional[int] = ..., divergence: _Optional[_Union[Divergence, _Mapping[str, object]]] = ..., weight: _Optional[float] = ..., mask: _Optional[_Union[TermReference, _Mapping[str, object]]] = ...) -> None: ...
 
 class Commute(_message.Message):
-    __slots__ = (
-        "name",
-        "source",
-        "start",
-        "target",
-        "arrows",
-        "divergence",
-        "weight",
-        "pairing",
-        "max_length",
-        "max_paths",
-    )
+    __slots__ = ("name", "source", "start", "target", "arrows", "divergence", "weight", "pairing", "max_length", "max_paths")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
@@ -256,19 +194,7 @@ class Commute(_message.Message):
     pairing: Pairing
     max_length: int
     max_paths: int
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        source: _Optional[str] = ...,
-        start: _Optional[_Union[TermReference, _Mapping[str, object]]] = ...,
-        target: _Optional[str] = ...,
-        arrows: _Optional[_Iterable[str]] = ...,
-        divergence: _Optional[_Union[Divergence, _Mapping[str, object]]] = ...,
-        weight: _Optional[float] = ...,
-        pairing: _Optional[_Union[Pairing, str]] = ...,
-        max_length: _Optional[int] = ...,
-        max_paths: _Optional[int] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., start: _Optional[_Union[TermReference, _Mapping[str, object]]] = ..., target: _Optional[str] = ..., arrows: _Optional[_Iterable[str]] = ..., divergence: _Optional[_Union[Divergence, _Mapping[str, object]]] = ..., weight: _Optional[float] = ..., pairing: _Optional[_Union[Pairing, str]] = ..., max_length: _Optional[int] = ..., max_paths: _Optional[int] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("name", "term")
@@ -279,19 +205,7 @@ class Output(_message.Message):
     def __init__(self, name: _Optional[str] = ..., term: _Optional[int] = ...) -> None: ...
 
 class Diagram(_message.Message):
-    __slots__ = (
-        "format",
-        "schema_version",
-        "name",
-        "spaces",
-        "sources",
-        "components",
-        "arrows",
-        "terms",
-        "agreements",
-        "commutes",
-        "outputs",
-    )
+    __slots__ = ("format", "schema_version", "name", "spaces", "sources", "components", "arrows", "terms", "agreements", "commutes", "outputs")
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -314,17 +228,4 @@ class Diagram(_message.Message):
     agreements: _containers.RepeatedCompositeFieldContainer[Agreement]
     commutes: _containers.RepeatedCompositeFieldContainer[Commute]
     outputs: _containers.RepeatedCompositeFieldContainer[Output]
-    def __init__(
-        self,
-        format: _Optional[str] = ...,
-        schema_version: _Optional[int] = ...,
-        name: _Optional[str] = ...,
-        spaces: _Optional[_Iterable[_Union[Space, _Mapping[str, object]]]] = ...,
-        sources: _Optional[_Iterable[_Union[Source, _Mapping[str, object]]]] = ...,
-        components: _Optional[_Iterable[_Union[Component, _Mapping[str, object]]]] = ...,
-        arrows: _Optional[_Iterable[_Union[Arrow, _Mapping[str, object]]]] = ...,
-        terms: _Optional[_Iterable[_Union[Term, _Mapping[str, object]]]] = ...,
-        agreements: _Optional[_Iterable[_Union[Agreement, _Mapping[str, object]]]] = ...,
-        commutes: _Optional[_Iterable[_Union[Commute, _Mapping[str, object]]]] = ...,
-        outputs: _Optional[_Iterable[_Union[Output, _Mapping[str, object]]]] = ...,
-    ) -> None: ...
+    def __init__(self, format: _Optional[str] = ..., schema_version: _Optional[int] = ..., name: _Optional[str] = ..., spaces: _Optional[_Iterable[_Union[Space, _Mapping[str, object]]]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping[str, object]]]] = ..., components: _Optional[_Iterable[_Union[Component, _Mapping[str, object]]]] = ..., arrows: _Optional[_Iterable[_Union[Arrow, _Mapping[str, object]]]] = ..., terms: _Optional[_Iterable[_Union[Term, _Mapping[str, object]]]] = ..., agreements: _Optional[_Iterable[_Union[Agreement, _Mapping[str, object]]]] = ..., commutes: _Optional[_Iterable[_Union[Commute, _Mapping[str, object]]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping[str, object]]]] = ...) -> None: ...

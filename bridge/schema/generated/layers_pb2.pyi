@@ -3,13 +3,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import (
-    ClassVar as _ClassVar,
-    Iterable as _Iterable,
-    Mapping as _Mapping,
-    Optional as _Optional,
-    Union as _Union,
-)
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -21,7 +15,6 @@ class AttributeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ATTRIBUTE_KIND_TEXT: _ClassVar[AttributeKind]
     ATTRIBUTE_KIND_BOOLEAN: _ClassVar[AttributeKind]
     ATTRIBUTE_KIND_INTEGERS: _ClassVar[AttributeKind]
-
 ATTRIBUTE_KIND_UNSPECIFIED: AttributeKind
 ATTRIBUTE_KIND_INTEGER: AttributeKind
 ATTRIBUTE_KIND_REAL: AttributeKind
@@ -43,15 +36,7 @@ class Attribute(_message.Message):
     real: float
     text: str
     boolean: bool
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        kind: _Optional[_Union[AttributeKind, str]] = ...,
-        integers: _Optional[_Iterable[int]] = ...,
-        real: _Optional[float] = ...,
-        text: _Optional[str] = ...,
-        boolean: bool = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[AttributeKind, str]] = ..., integers: _Optional[_Iterable[int]] = ..., real: _Optional[float] = ..., text: _Optional[str] = ..., boolean: bool = ...) -> None: ...
 
 class Layer(_message.Message):
     __slots__ = ("operation", "version", "attributes")
@@ -61,12 +46,7 @@ class Layer(_message.Message):
     operation: str
     version: int
     attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
-    def __init__(
-        self,
-        operation: _Optional[str] = ...,
-        version: _Optional[int] = ...,
-        attributes: _Optional[_Iterable[_Union[Attribute, _Mapping[str, object]]]] = ...,
-    ) -> None: ...
+    def __init__(self, operation: _Optional[str] = ..., version: _Optional[int] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Node(_message.Message):
     __slots__ = ("name", "layer", "inputs", "outputs")
@@ -78,13 +58,7 @@ class Node(_message.Message):
     layer: Layer
     inputs: _containers.RepeatedScalarFieldContainer[int]
     outputs: int
-    def __init__(
-        self,
-        name: _Optional[str] = ...,
-        layer: _Optional[_Union[Layer, _Mapping[str, object]]] = ...,
-        inputs: _Optional[_Iterable[int]] = ...,
-        outputs: _Optional[int] = ...,
-    ) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., layer: _Optional[_Union[Layer, _Mapping[str, object]]] = ..., inputs: _Optional[_Iterable[int]] = ..., outputs: _Optional[int] = ...) -> None: ...
 
 class LayerGraph(_message.Message):
     __slots__ = ("inputs", "nodes", "outputs")
@@ -94,9 +68,4 @@ class LayerGraph(_message.Message):
     inputs: int
     nodes: _containers.RepeatedCompositeFieldContainer[Node]
     outputs: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(
-        self,
-        inputs: _Optional[int] = ...,
-        nodes: _Optional[_Iterable[_Union[Node, _Mapping[str, object]]]] = ...,
-        outputs: _Optional[_Iterable[int]] = ...,
-    ) -> None: ...
+    def __init__(self, inputs: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping[str, object]]]] = ..., outputs: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -4,7 +4,6 @@
 # source: diagram_bridge/v1/plan.proto
 # Protobuf Python Version: 4.25.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import symbol_database as _symbol_database
@@ -17,29 +16,27 @@ _sym_db = _symbol_database.Default()
 from bridge.schema.generated import diagram_pb2 as diagram__bridge_dot_v1_dot_diagram__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x1c\x64iagram_bridge/v1/plan.proto\x12\x11\x64iagram_bridge.v1\x1a\x1f\x64iagram_bridge/v1/diagram.proto"K\n\tPlacement\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12+\n\x07runtime\x18\x02 \x01(\x0e\x32\x1a.diagram_bridge.v1.Runtime"\xff\x01\n\x0bInstruction\x12/\n\toperation\x18\x01 \x01(\x0e\x32\x1c.diagram_bridge.v1.Operation\x12+\n\x07runtime\x18\x02 \x01(\x0e\x32\x1a.diagram_bridge.v1.Runtime\x12\x0e\n\x06inputs\x18\x03 \x03(\r\x12\x0f\n\x07outputs\x18\x04 \x03(\r\x12\x0c\n\x04\x64\x65\x61\x64\x18\x05 \x03(\r\x12\x0c\n\x04tape\x18\x06 \x01(\x08\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x08 \x01(\t\x12\r\n\x05\x61rrow\x18\t \x01(\t\x12\x13\n\x0b\x61pplication\x18\n \x01(\r\x12\x11\n\tagreement\x18\x0b \x01(\r"c\n\x10PlannedAgreement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\ndivergence\x18\x02 \x01(\x0b\x32\x1d.diagram_bridge.v1.Divergence\x12\x0e\n\x06weight\x18\x03 \x01(\x01"[\n\x06Island\x12\r\n\x05\x66irst\x18\x01 \x01(\r\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x0e\n\x06inputs\x18\x03 \x03(\r\x12\x0f\n\x07outputs\x18\x04 \x03(\r\x12\x12\n\ncomponents\x18\x05 \x03(\t"\xcb\x02\n\x04Plan\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x16\n\x0eschema_version\x18\x02 \x01(\r\x12\x0f\n\x07\x64iagram\x18\x03 \x01(\x0c\x12*\n\x06\x64river\x18\x04 \x01(\x0e\x32\x1a.diagram_bridge.v1.Runtime\x12\x30\n\nplacements\x18\x05 \x03(\x0b\x32\x1c.diagram_bridge.v1.Placement\x12\x11\n\tregisters\x18\x06 \x01(\r\x12\x34\n\x0cinstructions\x18\x07 \x03(\x0b\x32\x1e.diagram_bridge.v1.Instruction\x12\x37\n\nagreements\x18\x08 \x03(\x0b\x32#.diagram_bridge.v1.PlannedAgreement\x12*\n\x07islands\x18\t \x03(\x0b\x32\x19.diagram_bridge.v1.Island"\xfb\x01\n\x08\x46ragment\x12\x30\n\ncomponents\x18\x01 \x03(\x0b\x32\x1c.diagram_bridge.v1.Component\x12(\n\x06\x61rrows\x18\x02 \x03(\x0b\x32\x18.diagram_bridge.v1.Arrow\x12(\n\x06spaces\x18\x03 \x03(\x0b\x32\x18.diagram_bridge.v1.Space\x12\x34\n\x0cinstructions\x18\x04 \x03(\x0b\x32\x1e.diagram_bridge.v1.Instruction\x12\x0e\n\x06inputs\x18\x05 \x03(\r\x12\x0f\n\x07outputs\x18\x06 \x03(\r\x12\x12\n\nsourceless\x18\x07 \x03(\r*H\n\x07Runtime\x12\x17\n\x13RUNTIME_UNSPECIFIED\x10\x00\x12\x11\n\rRUNTIME_TORCH\x10\x01\x12\x11\n\rRUNTIME_JULIA\x10\x02*\x8f\x01\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x12\n\x0eOPERATION_LOAD\x10\x01\x12\x13\n\x0fOPERATION_APPLY\x10\x02\x12\x14\n\x10OPERATION_DETACH\x10\x03\x12\x15\n\x11OPERATION_DIVERGE\x10\x04\x12\x11\n\rOPERATION_SUM\x10\x05\x62\x06proto3'
-)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iagram_bridge/v1/plan.proto\x12\x11\x64iagram_bridge.v1\x1a\x1f\x64iagram_bridge/v1/diagram.proto\"K\n\tPlacement\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12+\n\x07runtime\x18\x02 \x01(\x0e\x32\x1a.diagram_bridge.v1.Runtime\"\xff\x01\n\x0bInstruction\x12/\n\toperation\x18\x01 \x01(\x0e\x32\x1c.diagram_bridge.v1.Operation\x12+\n\x07runtime\x18\x02 \x01(\x0e\x32\x1a.diagram_bridge.v1.Runtime\x12\x0e\n\x06inputs\x18\x03 \x03(\r\x12\x0f\n\x07outputs\x18\x04 \x03(\r\x12\x0c\n\x04\x64\x65\x61\x64\x18\x05 \x03(\r\x12\x0c\n\x04tape\x18\x06 \x01(\x08\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x08 \x01(\t\x12\r\n\x05\x61rrow\x18\t \x01(\t\x12\x13\n\x0b\x61pplication\x18\n \x01(\r\x12\x11\n\tagreement\x18\x0b \x01(\r\"c\n\x10PlannedAgreement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\ndivergence\x18\x02 \x01(\x0b\x32\x1d.diagram_bridge.v1.Divergence\x12\x0e\n\x06weight\x18\x03 \x01(\x01\"[\n\x06Island\x12\r\n\x05\x66irst\x18\x01 \x01(\r\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x0e\n\x06inputs\x18\x03 \x03(\r\x12\x0f\n\x07outputs\x18\x04 \x03(\r\x12\x12\n\ncomponents\x18\x05 \x03(\t\"\xcb\x02\n\x04Plan\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x16\n\x0eschema_version\x18\x02 \x01(\r\x12\x0f\n\x07\x64iagram\x18\x03 \x01(\x0c\x12*\n\x06\x64river\x18\x04 \x01(\x0e\x32\x1a.diagram_bridge.v1.Runtime\x12\x30\n\nplacements\x18\x05 \x03(\x0b\x32\x1c.diagram_bridge.v1.Placement\x12\x11\n\tregisters\x18\x06 \x01(\r\x12\x34\n\x0cinstructions\x18\x07 \x03(\x0b\x32\x1e.diagram_bridge.v1.Instruction\x12\x37\n\nagreements\x18\x08 \x03(\x0b\x32#.diagram_bridge.v1.PlannedAgreement\x12*\n\x07islands\x18\t \x03(\x0b\x32\x19.diagram_bridge.v1.Island\"\xfb\x01\n\x08\x46ragment\x12\x30\n\ncomponents\x18\x01 \x03(\x0b\x32\x1c.diagram_bridge.v1.Component\x12(\n\x06\x61rrows\x18\x02 \x03(\x0b\x32\x18.diagram_bridge.v1.Arrow\x12(\n\x06spaces\x18\x03 \x03(\x0b\x32\x18.diagram_bridge.v1.Space\x12\x34\n\x0cinstructions\x18\x04 \x03(\x0b\x32\x1e.diagram_bridge.v1.Instruction\x12\x0e\n\x06inputs\x18\x05 \x03(\r\x12\x0f\n\x07outputs\x18\x06 \x03(\r\x12\x12\n\nsourceless\x18\x07 \x03(\r*H\n\x07Runtime\x12\x17\n\x13RUNTIME_UNSPECIFIED\x10\x00\x12\x11\n\rRUNTIME_TORCH\x10\x01\x12\x11\n\rRUNTIME_JULIA\x10\x02*\x8f\x01\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x12\n\x0eOPERATION_LOAD\x10\x01\x12\x13\n\x0fOPERATION_APPLY\x10\x02\x12\x14\n\x10OPERATION_DETACH\x10\x03\x12\x15\n\x11OPERATION_DIVERGE\x10\x04\x12\x11\n\rOPERATION_SUM\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "bridge.schema.generated.plan_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bridge.schema.generated.plan_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
-    DESCRIPTOR._options = None
-    _globals["_RUNTIME"]._serialized_start = 1201
-    _globals["_RUNTIME"]._serialized_end = 1273
-    _globals["_OPERATION"]._serialized_start = 1276
-    _globals["_OPERATION"]._serialized_end = 1419
-    _globals["_PLACEMENT"]._serialized_start = 84
-    _globals["_PLACEMENT"]._serialized_end = 159
-    _globals["_INSTRUCTION"]._serialized_start = 162
-    _globals["_INSTRUCTION"]._serialized_end = 417
-    _globals["_PLANNEDAGREEMENT"]._serialized_start = 419
-    _globals["_PLANNEDAGREEMENT"]._serialized_end = 518
-    _globals["_ISLAND"]._serialized_start = 520
-    _globals["_ISLAND"]._serialized_end = 611
-    _globals["_PLAN"]._serialized_start = 614
-    _globals["_PLAN"]._serialized_end = 945
-    _globals["_FRAGMENT"]._serialized_start = 948
-    _globals["_FRAGMENT"]._serialized_end = 1199
+  DESCRIPTOR._options = None
+  _globals['_RUNTIME']._serialized_start=1201
+  _globals['_RUNTIME']._serialized_end=1273
+  _globals['_OPERATION']._serialized_start=1276
+  _globals['_OPERATION']._serialized_end=1419
+  _globals['_PLACEMENT']._serialized_start=84
+  _globals['_PLACEMENT']._serialized_end=159
+  _globals['_INSTRUCTION']._serialized_start=162
+  _globals['_INSTRUCTION']._serialized_end=417
+  _globals['_PLANNEDAGREEMENT']._serialized_start=419
+  _globals['_PLANNEDAGREEMENT']._serialized_end=518
+  _globals['_ISLAND']._serialized_start=520
+  _globals['_ISLAND']._serialized_end=611
+  _globals['_PLAN']._serialized_start=614
+  _globals['_PLAN']._serialized_end=945
+  _globals['_FRAGMENT']._serialized_start=948
+  _globals['_FRAGMENT']._serialized_end=1199
 # @@protoc_insertion_point(module_scope)

@@ -1,7 +1,7 @@
 """
-A layer that acts on each element alone. Its methods are `value(layer, x)` and `gradient(layer, x, y, dy)`, the gradient for
-x where y is the value at x, both written without branches so that loops over them become vector instructions. Formulas
-and subgradients are those of torch.nn.functional.
+A layer that acts on each element alone. Its methods are `value(layer, x)` and `gradient(layer, x, y, dy)`, the
+gradient for x where y is the value at x, both written without branches so that loops over them become vector
+instructions. Formulas and subgradients are those of torch.nn.functional.
 """
 abstract type Activation <: Layer end
 

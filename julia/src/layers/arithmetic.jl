@@ -14,8 +14,8 @@ function forward(
 end
 
 function pullback(
-    ::Add, ::Tuple{}, ::Tuple{Vararg{Array}}, ::Tuple, ::Nothing, dvalues::Tuple{Array}, needs_inputs::Tuple{Vararg{Bool}},
-    ::Tuple{}, ::Memory,
+    ::Add, ::Tuple{}, ::Tuple{Vararg{Array}}, ::Tuple, ::Nothing, dvalues::Tuple{Array},
+    needs_inputs::Tuple{Vararg{Bool}}, ::Tuple{}, ::Memory,
 )
     return map(needed -> needed ? dvalues[1] : nothing, needs_inputs), ()
 end

@@ -15,8 +15,8 @@ end
 """
     build(operation::String, version::Integer, attributes::Dict{String,Any}) -> Layer
 
-The native implementation of a portable layer. Attributes are Int, Float64, String, Bool or Vector{Int} by name, and all of
-them are needed. Throws a `BridgeError` that names what is unknown or does not fit.
+The native implementation of a portable layer. Attributes are Int, Float64, String, Bool or Vector{Int} by name, and
+all of them are needed. Throws a `BridgeError` that names what is unknown or does not fit.
 """
 function build(operation::String, version::Integer, attributes::Dict{String,Any})
     element = "layer '$operation'"

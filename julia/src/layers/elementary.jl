@@ -1,6 +1,6 @@
-# Elementary functions without branches or tables, so that a loop over them becomes vector instructions (Base's do not).
-# Errors are at most 2.3 ulp (1 ulp for exp and erf). The polynomials are weighted least-squares fits on Chebyshev nodes, computed with
-# 60 digits; the arguments are reduced as in fdlibm (https://netlib.org/fdlibm).
+# Elementary functions without branches or tables, so that a loop over them becomes vector instructions (Base's do
+# not). Errors are at most 2.3 ulp (1 ulp for exp and erf). The polynomials are weighted least-squares fits on
+# Chebyshev nodes, computed with 60 digits; the arguments are reduced as in fdlibm (https://netlib.org/fdlibm).
 
 const Float = Union{Float32,Float64}
 
@@ -67,7 +67,8 @@ log_erfc_polynomial(::Type{Float64}) =
 @inline at_most(x::T, bound::T) where {T<:Float} = ifelse(x > bound, bound, x)
 @inline at_least(x::T, bound::T) where {T<:Float} = ifelse(x < bound, bound, x)
 
-@inline power_of_two(::Type{T}, k::Integer) where {T<:Float} = reinterpret(T, (k + exponent_bias(T)) << mantissa_bits(T))
+@inline power_of_two(::Type{T}, k::Integer) where {T<:Float} =
+    reinterpret(T, (k + exponent_bias(T)) << mantissa_bits(T))
 
 "x = k log 2 + r with abs(r) ≤ log(2)/2: k as an integer, and exp(r) − 1."
 @inline function reduce_exp(x::T) where {T<:Float}

@@ -18,8 +18,9 @@ function forward end
     pullback(layer, parameters, inputs, values, residual, dvalues, needs_inputs, needs_parameters, memory)
         -> (dinputs::Tuple, dparameters::Tuple)
 
-The gradients of a scalar for the inputs and parameters of `layer`, given those for its values (`dvalues`); `nothing` for
-those that are not needed. Each is an array of `memory`, or an alias of a `dvalue`. Nothing that is passed is changed.
+The gradients of a scalar for the inputs and parameters of `layer`, given those for its values (`dvalues`); `nothing`
+for those that are not needed. Each is an array of `memory`, or an alias of a `dvalue`. Nothing that is passed is
+changed.
 """
 function pullback end
 

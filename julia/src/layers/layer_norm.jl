@@ -27,7 +27,8 @@ function column_sizes(layer::LayerNorm, parameters::Tuple, x::Array{T,N}) where 
     fits = axes < N && all(i -> size(x, i) == layer.shape[axes-i+1], 1:axes)
     n = prod(layer.shape)
     if !fits || length(parameters) != 2layer.affine || any(p -> length(p) != n, parameters)
-        throw(BridgeError("layer 'layer_norm'", "last axes of $(layer.shape)", "an array of $(size(x)) in Julia's order"))
+        found = "an array of $(size(x)) in Julia's order"
+        throw(BridgeError("layer 'layer_norm'", "last axes of $(layer.shape)", found))
     end
     return n, length(x) ÷ n
 end
@@ -71,8 +72,8 @@ function normalise_column!(y::Array{T}, x::Array{T}, offset, n, eps, weight, bia
 end
 
 function pullback(
-    layer::LayerNorm, parameters::Tuple, inputs::Tuple{Array{T,N}}, ::Tuple, residual::Tuple, dvalues::Tuple{Array{T,N}},
-    needs_inputs::Tuple{Bool}, needs_parameters::Tuple, memory::Memory,
+    layer::LayerNorm, parameters::Tuple, inputs::Tuple{Array{T,N}}, ::Tuple, residual::Tuple,
+    dvalues::Tuple{Array{T,N}}, needs_inputs::Tuple{Bool}, needs_parameters::Tuple, memory::Memory,
 ) where {T,N}
     x, dy = inputs[1], dvalues[1]
     n, columns = column_sizes(layer, parameters, x)

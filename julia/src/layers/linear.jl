@@ -11,9 +11,10 @@ struct Linear <: Layer
 end
 
 function Linear(attributes::Remaining)
-    layer = Linear(attribute!(attributes, "in", Int), attribute!(attributes, "out", Int), attribute!(attributes, "bias", Bool))
     attribute!(attributes, "init", String) # of the values that parameters start with: the caller's to set
-    return layer
+    inputs, outputs = attribute!(attributes, "in", Int), attribute!(attributes, "out", Int)
+    min(inputs, outputs) >= 1 || throw(BridgeError("layer 'linear'", "positive sizes", "$inputs to $outputs"))
+    return Linear(inputs, outputs, attribute!(attributes, "bias", Bool))
 end
 
 parameter_names(layer::Linear) = layer.bias ? ("weight", "bias") : ("weight",)

@@ -1,8 +1,8 @@
 """
     parts(body, n, least)
 
-Call `body(first, last, part)` for consecutive parts of `1:n`, one for each of Julia's threads as long as each part has at
-least `least` elements. With one thread, or few elements, that is one plain call.
+Call `body(first, last, part)` for consecutive parts of `1:n`, one for each of Julia's threads as long as each part
+has at least `least` elements. With one thread, or few elements, that is one plain call.
 """
 @inline function parts(body::F, n::Int, least::Int) where {F}
     count = part_count(n, least)

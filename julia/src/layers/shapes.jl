@@ -4,8 +4,8 @@ struct Identity <: Layer end
 forward(::Identity, ::Tuple{}, inputs::Tuple{Array}, ::Memory, ::Bool) = inputs, nothing
 
 function pullback(
-    ::Identity, ::Tuple{}, ::Tuple{Array}, ::Tuple, ::Nothing, dvalues::Tuple{Array}, needs_inputs::Tuple{Bool}, ::Tuple{},
-    ::Memory,
+    ::Identity, ::Tuple{}, ::Tuple{Array}, ::Tuple, ::Nothing, dvalues::Tuple{Array}, needs_inputs::Tuple{Bool},
+    ::Tuple{}, ::Memory,
 )
     return (needs_inputs[1] ? dvalues[1] : nothing,), ()
 end

@@ -25,7 +25,9 @@ function softmax_sizes(layer::Union{Softmax,LogSoftmax}, x::Array{T,N}) where {T
     return inner, size(x, layer.place), outer
 end
 
-function forward(layer::Union{Softmax,LogSoftmax}, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Bool) where {T,N}
+function forward(
+    layer::Union{Softmax,LogSoftmax}, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Bool,
+) where {T,N}
     x = inputs[1]
     inner, classes, outer = softmax_sizes(layer, x)
     y = output!(memory, 1, T, size(x))
@@ -36,14 +38,14 @@ function forward(layer::Union{Softmax,LogSoftmax}, ::Tuple{}, inputs::Tuple{Arra
         if inner == 1
             parts(outer, part_columns(classes)) do first, last, _
                 for j in first-1:last-1
-                    offset = j * classes * sizeof(T)
-                    softmax_column!(layer, pointer(y) + offset, pointer(x) + offset, classes)
+                    o = j * classes * sizeof(T)
+                    softmax_column!(layer, pointer(y) + o, pointer(x) + o, classes)
                 end
             end
         else
             for j in 0:outer-1
-                offset = j * inner * classes * sizeof(T)
-                softmax_slab!(layer, pointer(y) + offset, pointer(x) + offset, inner, classes, maxima, sums)
+                o = j * inner * classes * sizeof(T)
+                softmax_slab!(layer, pointer(y) + o, pointer(x) + o, inner, classes, maxima, sums)
             end
         end
     end
@@ -63,16 +65,14 @@ function pullback(
         if inner == 1
             parts(outer, part_columns(classes)) do first, last, _
                 for j in first-1:last-1
-                    offset = j * classes * sizeof(T)
-                    softmax_column_gradient!(layer, pointer(dx) + offset, pointer(y) + offset, pointer(dy) + offset, classes)
+                    o = j * classes * sizeof(T)
+                    softmax_column_gradient!(layer, pointer(dx) + o, pointer(y) + o, pointer(dy) + o, classes)
                 end
             end
         else
             for j in 0:outer-1
-                offset = j * inner * classes * sizeof(T)
-                softmax_slab_gradient!(
-                    layer, pointer(dx) + offset, pointer(y) + offset, pointer(dy) + offset, inner, classes, sums,
-                )
+                o = j * inner * classes * sizeof(T)
+                softmax_slab_gradient!(layer, pointer(dx) + o, pointer(y) + o, pointer(dy) + o, inner, classes, sums)
             end
         end
     end

@@ -1,7 +1,8 @@
 # The loops of softmax and log_softmax over one column of n classes, and over a slab of rows × n whose softmax is taken
 # across the columns.
 
-# Bits of a float as an integer of the same order, NaN above all: only a maximum of integers becomes vector instructions.
+# Bits of a float as an integer of the same order, NaN above all: only a maximum of integers becomes vector
+# instructions.
 @inline function ordered_bits(x::T) where {T<:Float}
     i = reinterpret(bits(T), x)
     return i ⊻ ((i >> (8sizeof(T) - 1)) & typemax(bits(T)))

@@ -1,0 +1,117 @@
+"""What each command does: it prints, and returns the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from bridge.cli.progress import bar
+from bridge.errors import BridgeError, DiagramError, FileError
+
+__all__ = ["check", "demo", "doctor", "julia_install", "show"]
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Run the demonstration. The last line is one JSON object; 1 where a figure was not reached."""
+    with bar(options.quiet) as progress:
+        progress("loading PyTorch", 0.0)
+        from bridge.demo.report import text
+        from bridge.demo.run import run
+
+        figures, trials = run(progress, options.seed)
+    failures = [failure for trial in trials for failure in trial.failures()]
+    if not options.json:
+        print(text(figures, trials))
+    _complain(failures)
+    print(json.dumps(figures.to_json()))
+    return 1 if failures else 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Report what is found on this machine; 1 where islands can't run."""
+    from bridge.julia.doctor import report
+
+    with bar(options.quiet) as progress:
+        progress("starting Julia in a process of its own", 0.0)
+        found = report()
+    print(json.dumps(found.to_json(), indent=2) if options.json else found.text())
+    return 0 if found.healthy else 1
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check files; 2 where one is wrong."""
+    from bridge.schema import identity
+    from bridge.schema.files import load
+
+    answers: list[dict[str, object]] = []
+    for file in options.files:
+        try:
+            diagram = load(file)
+        except (FileError, DiagramError) as error:
+            answers.append({"file": file, "sound": False, "error": _described(error)})
+            if not options.json:
+                print(_naming(file, error), flush=True)
+            continue
+        answers.append({"file": file, "sound": True, "diagram": diagram.name, "identity": identity(diagram)})
+        if not options.json and not options.quiet:
+            print(f"file {file!r}: sound, diagram {diagram.name!r}, identity {identity(diagram)}", flush=True)
+    if options.json:
+        print(json.dumps(answers, indent=2))
+    return 0 if all(answer["sound"] for answer in answers) else 2
+
+
+def _naming(file: str, error: BridgeError) -> str:
+    """The error, with the file in front where it is about an element of the diagram."""
+    return str(error) if error.element.startswith(f"file {file!r}") else f"file {file!r}, {error}"
+
+
+def _described(error: BridgeError) -> dict[str, str]:
+    described = {"element": error.element, "expected": error.expected, "found": error.found}
+    return {**described, "kind": error.kind if isinstance(error, DiagramError) else "file"}
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print a diagram, and the plan it compiles to."""
+    from bridge.cli.diagram import as_text, described
+    from bridge.cli.placement import parse
+    from bridge.cli.plan import described_plan, plan_text
+    from bridge.plan.compile import place, plan
+    from bridge.plan.program import Runtime
+    from bridge.schema.files import load
+
+    diagram = load(options.file)
+    placement = parse(options.place)
+    placed = place(diagram, placement)
+    program = plan(diagram, placement, Runtime(options.driver)) if options.plan else None
+    if options.json:
+        plain = described(diagram, placed)
+        if program is not None:
+            plain["plan"] = described_plan(program)
+        print(json.dumps(plain, indent=2, ensure_ascii=False))
+        return 0
+    rows = None if options.all else 40
+    print(as_text(diagram, placed, rows))
+    if program is not None:
+        print(plan_text(program, rows))
+    return 0
+
+
+def julia_install(options: argparse.Namespace) -> int:
+    """Get a Julia, or find the one that was got before."""
+    from bridge.julia.install import install
+
+    with bar(options.quiet) as progress:
+        installed = install(options.which, progress)
+    if options.json:
+        print(json.dumps(installed.to_json()))
+    else:
+        word = "installed" if installed.new else "already there"
+        print(f"{word}: {installed.which}, Julia {installed.version}, engine {installed.engine}, in {installed.where}")
+        print(f"why: {installed.why}")
+    return 0
+
+
+def _complain(failures: list[str]) -> None:
+    for failure in failures:
+        print(f"not reached: {failure}", file=sys.stderr)

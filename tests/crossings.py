@@ -73,6 +73,14 @@ def register(name: str, expression: str) -> JuliaReference:
     return JuliaReference(name)
 
 
+def learns(body: Any) -> bool | None:
+    """Whether a Julia component has parameters, which the builder has to be told."""
+    if not isinstance(body, JuliaReference):
+        return None
+    code = f'string(!isempty(DiagramBridge.parameters(DiagramBridge.registered("{body.name}"))))'
+    return julia().runtime.eval_string(code) == "true"
+
+
 def one_arrow(body: Any, sources: Sequence[tuple[int, ...]], targets: Sequence[tuple[int, ...]],
               dtype: str = "float64", agree: bool = True, **options: Any) -> Builder:
     """A diagram of one arrow `f` between spaces of those shapes; each output is named, and agrees with a column."""
@@ -84,7 +92,7 @@ def one_arrow(body: Any, sources: Sequence[tuple[int, ...]], targets: Sequence[t
     ins = [space(f"x{k}", shape) for k, shape in enumerate(sources)]
     outs = [space(f"y{k}", shape) for k, shape in enumerate(targets)]
     data = d.source("data", {s.name: s for s in [*ins, *outs]})
-    f = d.arrow("f", ins, outs, body, **options)
+    f = d.arrow("f", ins, outs, body, has_parameters=learns(body), **options)
     made = f(*(data[s.name] for s in ins))
     for term, out in zip(made if isinstance(made, tuple) else (made,), outs, strict=True):
         if agree:

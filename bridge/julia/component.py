@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from bridge.errors import BindingError
+from bridge.errors import BindingError, UnsupportedError
 from bridge.julia.ownership import Held, borrow
 from bridge.schema.generated import control_pb2 as control
 from bridge.schema.generated import diagram_pb2
@@ -38,42 +38,48 @@ class JuliaModel(nn.Module):
         self.reference = reference
         self._session: Session | None = None
         self._instance: Held | None = None
-        self._variables: dict[str, _Variable] = {}
+        self._trained: tuple[_Variable, ...] = ()
+        self._buffered: tuple[_Variable, ...] = ()
         self._attach(session, copy=False)
 
     @property
     def instance(self) -> int:
         """The id of the object in Julia."""
+        self.attach()
+        assert self._instance is not None
+        return self._instance.id
+
+    def attach(self) -> None:
+        """Have an object in Julia: a copy or an unpickled module has none before its first use."""
         if self._instance is None:
             from bridge.julia.session import session
 
             self._attach(session(), copy=True)
-        assert self._instance is not None
-        return self._instance.id
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Not called: an island runs the component."""
         raise BindingError(f"Julia component {self.reference!r}", "to be run by an island", "a direct call")
 
     def arguments(self) -> tuple[Tensor, ...]:
-        """The parameters in the order of the Julia component, each lying in its Julia array.
+        """The parameters in the order of the Julia component, each lying in its Julia array, as do the buffers.
 
         One that was given other memory (`.data =`) has its values copied into the array, and lies there again.
         """
-        return tuple(variable.current() for variable in self._variables.values() if not variable.buffer)
+        for buffer in self._buffered:
+            buffer.current()
+        return tuple([parameter.current() for parameter in self._trained])
 
     def buffers_changed(self) -> None:
         """Tell torch that Julia wrote to the buffers, so that a change between forward and backward is noticed."""
-        for variable in self._variables.values():
-            if variable.buffer:
-                torch.autograd.graph.increment_version(variable.current())
+        for buffer in self._buffered:
+            torch.autograd.graph.increment_version(buffer.current())
 
     def extra_repr(self) -> str:
         """The reference."""
         return repr(self.reference)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_session": None, "_instance": None, "_variables": {}}
+        return {**self.__dict__, "_session": None, "_instance": None, "_trained": (), "_buffered": ()}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> JuliaModel:
         import copy
@@ -87,11 +93,13 @@ class JuliaModel(nn.Module):
         request = control.Instantiate(reference=self.reference, copy=copy)
         answer = session.control(control.Request(instantiate=request)).instantiated
         held = session.hold(answer.id)
-        variables: dict[str, _Variable] = {}
+        variables = []
         for described in answer.variables:
             stored = borrow(described.address, tuple(described.shape), DTYPES[described.data_type], held)
-            variables[described.path] = _Variable(self, described.path, stored, described.buffer)
-        self._session, self._instance, self._variables = session, held, variables
+            variables.append(_Variable(self, described.path, stored, described.buffer))
+        self._session, self._instance = session, held
+        self._trained = tuple(variable for variable in variables if not variable.buffer)
+        self._buffered = tuple(variable for variable in variables if variable.buffer)
 
 
 class _Variable:
@@ -100,7 +108,7 @@ class _Variable:
     def __init__(self, module: JuliaModel, path: str, stored: Tensor, buffer: bool) -> None:
         self.element = f"{path!r} of Julia component {module.reference!r}"
         self.stored = stored
-        self.address = stored.data_ptr()
+        self.address, self.strides = stored.data_ptr(), stored.stride()
         self.buffer = buffer
         *folders, name = path.split(".")
         holder: nn.Module = module
@@ -117,7 +125,7 @@ class _Variable:
     def current(self) -> Tensor:
         """The parameter or buffer, over Julia's memory."""
         tensor: Tensor = self._table[self._name]
-        if tensor.data_ptr() != self.address:
+        if tensor.data_ptr() != self.address or tensor.stride() != self.strides:
             self._bring_back(tensor)
         return tensor
 
@@ -125,6 +133,10 @@ class _Variable:
         if tensor.shape != self.stored.shape or tensor.dtype != self.stored.dtype:
             expected = f"{self.stored.dtype} of shape {tuple(self.stored.shape)}, as in Julia"
             raise BindingError(self.element, expected, f"{tensor.dtype} of shape {tuple(tensor.shape)}")
+        if not self.buffer and not isinstance(tensor, nn.Parameter):
+            # torch.func.functional_call puts one there for a call: its values would overwrite the component's own.
+            raise UnsupportedError(self.element, "an nn.Parameter, since Julia's array is the storage", "a computed tensor")
+        values = tensor.detach().clone()  # it may be another view of this very memory
         with torch.no_grad():
-            self.stored.copy_(tensor)
+            self.stored.copy_(values)
         tensor.data = self.stored

@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from bridge.errors import UnsupportedError
 from bridge.julia.ownership import Held
 from bridge.julia.structures import ALIAS, FLAGS, GRAD, KIND, OK, RELEASE, SEED, TAPE, VALUE, slot
-from bridge.julia.tensors import EXCHANGE_ERRORS, PLAIN, MendableError
+from bridge.julia.tensors import PLAIN, MendableError
 
 if TYPE_CHECKING:
     from bridge.julia.island import Island
 
-__all__ = ["crossing", "refuse_transforms"]
+__all__ = ["crossing", "refuse_tangents", "refuse_transforms"]
 
 _FIRST_KIND, _FIRST_VALUE = slot(0) + KIND, slot(0) + VALUE
+
+saving_hooks = torch._C._autograd._top_saved_tensors_default_hooks  # type: ignore[attr-defined]
 
 
 def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
@@ -69,7 +72,7 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                     outputs = island.take(frame, room, tensors)
                 tape = words[TAPE]
                 spare.append(frame)
-            except (MendableError, *EXCHANGE_ERRORS):
+            except MendableError:
                 outputs, tape, passed = island.mended_forward(tensors, flags, seed)
             token = nothing.detach()
             token.tape = Held(tape, released)  # type: ignore[attr-defined]
@@ -80,6 +83,8 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                 # The tape lies over the copies; torch's check of versions is on the tensors themselves.
                 kept += [b for a, b in zip(tensors, passed, strict=True) if a is not b]
                 ctx.save_for_backward(token, *kept)
+            if saving_hooks(True) is not None:  # they may let go of what is saved: the tape's memory stays with the tape
+                token.memory = [t.detach() for t in (*passed, *outputs)]  # type: ignore[attr-defined]
             if gradient_rooms:
                 ctx.batch = tensors[0].shape[0] if island.inputs else 0
             if not one_output:
@@ -90,7 +95,12 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
 
         @staticmethod
         def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-            tape = ctx.saved_tensors[0].tape.id
+            saved = ctx.saved_tensors  # held to the end: a checkpoint makes them anew for this pass, the tape with them
+            try:
+                tape = saved[0].tape.id
+            except AttributeError:
+                raise UnsupportedError(
+                    "an island", "its saved tensors themselves, or a recomputation", "others, of saved_tensors_hooks") from None
             if not caller.may_call:
                 check_caller()
             needs, room = ctx.needs_input_grad[1:], None
@@ -111,10 +121,10 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                 else:
                     results = island.take_gradients(frame, room, gradients)
                 spare_backward.append(frame)
-            except (MendableError, *EXCHANGE_ERRORS):
+            except MendableError:
                 results = island.mended_backward(tape, gradients, needs, getattr(ctx, "batch", 0))
             if torch.is_grad_enabled():
-                results = _Final.apply(len(results), *results, *ctx.saved_tensors[1:], *gradients)
+                results = _Final.apply(len(results), *results, *saved[1:], *gradients)
             return (None, *results)
 
         @staticmethod
@@ -134,6 +144,13 @@ class _Final(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> NoReturn:
         raise UnsupportedError("an island", "first derivatives", "a second derivative (create_graph=True) asked for")
+
+
+def refuse_tangents(tensors: tuple[Tensor, ...]) -> None:
+    """Refuse by name what would be differentiated in forward mode, which goes on under `no_grad`."""
+    for tensor in tensors:
+        if forward_ad.unpack_dual(tensor).tangent is not None:
+            raise UnsupportedError("an island", "reverse mode", "forward-mode differentiation")
 
 
 def refuse_transforms() -> None:

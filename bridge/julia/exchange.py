@@ -27,7 +27,7 @@ def symbols() -> dict[str, int]:
     """Addresses of C functions and objects that Julia calls or compares with, by name."""
     found = {
         name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
-        for name in ("PyErr_CheckSignals", "PyTuple_GetItem")
+        for name in ("PyErr_CheckSignals", "PyErr_Clear", "PyTuple_GetItem")
     }
     found["_Py_NoneStruct"] = id(None)
     found.update(_exchange())

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from bridge.errors import UnsupportedError
-from bridge.julia.crossing import crossing, refuse_transforms
+from bridge.julia.crossing import crossing, refuse_tangents, refuse_transforms
 from bridge.julia.ownership import Held, borrow
 from bridge.julia.structures import (
     ALIAS,
@@ -36,7 +37,7 @@ from bridge.julia.structures import (
     Words,
     slot,
 )
-from bridge.julia.tensors import EXCHANGE_ERRORS, PLAIN, MendableError, mend
+from bridge.julia.tensors import PLAIN, MendableError, mend
 
 if TYPE_CHECKING:
     from bridge.julia.session import Session
@@ -105,6 +106,8 @@ class Island:
         if self.allow_device_copy and any(t.device.type != "cpu" for t in inputs):
             return self._on_device(inputs, parameters, train=train, seed=seed)
         tensors = inputs + parameters
+        if forward_ad._current_level >= 0:
+            refuse_tangents(tensors)
         if torch.is_grad_enabled():
             for tensor in tensors:
                 if tensor.requires_grad:
@@ -130,10 +133,7 @@ class Island:
         frame = self.frames.pop() if self.frames else self.new_frame()
         frame.words[FLAGS], frame.words[SEED], frame.words[RELEASE] = flags, seed, 0
         room = self.offer(frame.words, tensors[0].shape[0]) if self.rooms else None
-        try:
-            status = self.session.c_forward(self.number, frame.address, tensors)
-        except EXCHANGE_ERRORS:
-            raise MendableError from None
+        status = self.session.c_forward(self.number, frame.address, tensors)
         if status != OK:
             raise self.session.failure(status)
         outputs, tape = self.take(frame, room, tensors), frame.words[TAPE]

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from bridge.errors import BindingError
 from bridge.julia.component import DTYPES, JuliaModel
 from bridge.julia.island import Island, Place
 from bridge.julia.session import Session
@@ -22,8 +23,8 @@ def load(session: Session, fragment: bytes, models: Mapping[str, JuliaModel], pa
 
     `models` has the module of each component of the user's, `parameters` each component's parameters in order, which tell
     shapes and dtypes. `one_batch` says that all inputs and outputs have the first size of the first input;
-    `application` is the number of the first application in the plan. Raises
-    BridgeError, naming the element, for a fragment that Julia's engine does not understand.
+    `application` is the number of the first application in the plan. Raises BridgeError, naming the element, for a
+    fragment that Julia's engine does not understand, BindingError for modules with other parameters than their layers'.
     """
     message = plan_pb2.Fragment.FromString(fragment)
     instances = [models[c.name].instance if c.name in models else 0 for c in message.components]
@@ -37,6 +38,10 @@ def load(session: Session, fragment: bytes, models: Mapping[str, JuliaModel], pa
         for k, register in enumerate(message.inputs)
     ]
     tensors = [t for component in message.components for t in parameters[component.name]]
+    if len(tensors) != len(loaded.gradients_filled) - count:
+        names = ", ".join(component.name for component in message.components)
+        found = f"{len(tensors)}: parameters were added to a module, or taken away"
+        raise BindingError(f"island of {names}", f"{len(loaded.gradients_filled) - count} parameters", found)
     arguments = [
         Place("parameter", tuple(t.shape), t.dtype, False, loaded.gradients_filled[count + k], loaded.inputs_retained[count + k])
         for k, t in enumerate(tensors)

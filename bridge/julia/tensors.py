@@ -11,13 +11,10 @@ from torch import Tensor
 from bridge.errors import UnsupportedError
 from bridge.julia.structures import DATA_TYPES
 
-__all__ = ["EXCHANGE_ERRORS", "PLAIN", "Copies", "MendableError", "mend"]
+__all__ = ["PLAIN", "Copies", "MendableError", "mend"]
 
 PLAIN = frozenset({Tensor, torch.nn.Parameter})
 """The types whose memory is what it says; a subclass may compute its elements."""
-
-EXCHANGE_ERRORS = (RuntimeError, BufferError)
-"""What torch's exchange functions raise for a tensor that they can't describe."""
 
 _ACCEPTED = frozenset(DATA_TYPES.values())
 _ALIGNMENT = 16  # BLAS results change bits at 4 and 8 bytes

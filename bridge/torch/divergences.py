@@ -70,8 +70,16 @@ def _kl(axis: int, temperature: float) -> Row:
         p = log_p.exp()
         return p * (log_p - log_q).masked_fill(p == 0, 0.0)  # 0·log 0 = 0, also in the gradient
 
+    def mean(left: Tensor, right: Tensor) -> Tensor:
+        factor = scale * left.shape[axis] / left.numel()
+        if right.requires_grad:
+            return summands(left, right).sum() * factor
+        # PyTorch's own has the same value, and NaN for gradients only on the right, where p is 0.
+        log_q, p = F.log_softmax(left / temperature, axis), F.softmax(right / temperature, axis)
+        return F.kl_div(log_q, p, reduction="sum") * factor
+
     return Row(
-        mean=lambda left, right: summands(left, right).sum() * (scale * left.shape[axis] / left.numel()),
+        mean=mean,
         elements=lambda left, right: summands(left, right).sum(axis) * scale,
     )
 

@@ -53,6 +53,8 @@ def _bind(
     from bridge.julia.loading import load
 
     models = {name: module for name in planned.components if isinstance(module := components[name], JuliaModel)}
+    for model in models.values():
+        model.attach()
     used = [(diagram.component(name).training.is_frozen, components[name]) for name in planned.components]
     gather = [(frozen, _arguments(module)) for frozen, module in used]
     sizes = {name: get() for name, (_, get) in zip(planned.components, gather, strict=True)}

@@ -85,21 +85,36 @@ def _initial(parameter: ParameterDefinition, dtype: torch.dtype) -> Tensor:
 
 def _compile(module: PortableModule) -> Function:
     graph = module.graph
-    steps = [(function(node.layer), node.inputs, _getter(module, node)) for node in graph.nodes]
+    steps = [
+        (function(node.layer), node.inputs, _getter(module, node), dead)
+        for node, dead in zip(graph.nodes, _last_uses(graph), strict=True)
+    ]
     if len(steps) == 1 and graph.nodes[0].inputs == tuple(range(graph.inputs)) and graph.outputs == (graph.inputs,):
-        compute, _, get = steps[0]
+        compute, _, get, _ = steps[0]
         return compute if get is None else lambda *inputs: compute(*inputs, *get())
 
     def run(*inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        values = list(inputs)
-        for compute, places, get in steps:
+        values: list[Any] = list(inputs)
+        for compute, places, get, dead in steps:
             if get is None:
                 values.append(compute(*[values[place] for place in places]))
             else:
                 values.append(compute(*[values[place] for place in places], *get()))
+            for place in dead:
+                values[place] = None
         return values[graph.outputs[0]] if len(graph.outputs) == 1 else tuple([values[k] for k in graph.outputs])
 
     return run
+
+
+def _last_uses(graph: LayerGraph) -> list[tuple[int, ...]]:
+    """For each node the values that nothing reads after it: their memory, still warm, serves the next one."""
+    seen = set(graph.outputs)
+    dead: list[tuple[int, ...]] = []
+    for node in reversed(graph.nodes):
+        dead.append(tuple(sorted(set(node.inputs) - seen)))
+        seen.update(node.inputs)
+    return dead[::-1]
 
 
 def _getter(module: PortableModule, node: Node) -> Callable[[], Sequence[Tensor]] | None:

@@ -12,10 +12,12 @@ const GRAD_FLAG = UInt32(2)
 const TUPLE_ITEM = Ref{Ptr{Cvoid}}(C_NULL)
 const TENSOR_FROM_OBJECT = Ref{Ptr{Cvoid}}(C_NULL)
 const NONE = Ref{Ptr{Cvoid}}(C_NULL)
+const CLEAR_ERROR = Ref{Ptr{Cvoid}}(C_NULL)
 
 # No exception leaves a callback, and code defined after the pointer was made is seen. The arguments travel as one tuple:
 # each one by itself would be boxed on its way through `invokelatest`.
 function guarded(f::F, arguments::Tuple) where {F}
+    INTERRUPTION[] = false
     try
         Base.invokelatest(f, arguments)
         return OK
@@ -34,22 +36,27 @@ end
 load_tensors(n::Integer, tensors::Ptr{DLTensor}) = DLTensor[unsafe_load(tensors, i) for i in 1:n]
 
 """
-The descriptors of a Python tuple of tensors, through torch's DLPack exchange functions; `None` has `ndim` −1. A tensor
-that they refuse leaves a Python exception set, which the caller reads together with UNSUPPORTED.
+The descriptors of a Python tuple of tensors, through torch's DLPack exchange functions; `None` has `ndim` −1.
 """
 function describe_objects(tuple::Ptr{Cvoid}, n::Integer)
     tensors = Vector{DLTensor}(undef, n)
     for i in 1:n
         object = ccall(TUPLE_ITEM[], Ptr{Cvoid}, (Ptr{Cvoid}, Int), tuple, i - 1)
-        object == C_NULL && throw(Unsupported()) # a shorter tuple; Python has its own exception set
+        object == C_NULL && throw_refused() # a shorter tuple
         if object == NONE[]
             tensors[i] = NO_TENSOR
         else
             status = ccall(TENSOR_FROM_OBJECT[], Cint, (Ptr{Cvoid}, Ptr{DLTensor}), object, pointer(tensors, i))
-            status == 0 || throw(Unsupported())
+            status == 0 || throw_refused()
         end
     end
     return tensors
+end
+
+# Python's exception is dropped: the caller finds out what is wrong, and one that is set means a signal's handler raised it.
+function throw_refused()
+    CLEAR_ERROR[] == C_NULL || ccall(CLEAR_ERROR[], Cvoid, ())
+    throw(Unsupported())
 end
 
 const NO_TENSOR = DLTensor(C_NULL, CPU, Int32(0), Int32(-1), UInt8(0), UInt8(0), UInt16(1), C_NULL, C_NULL, UInt64(0))
@@ -104,7 +111,7 @@ function run_backward(tape_id::UInt64, tensors::Vector{DLTensor}, n_in::Int, din
         spans[k] = count_bytes(Span(t))
     end
     needed = Bool[unsafe_load(needs, i) != 0 for i in 1:n_in]
-    places = Ptr{Cvoid}[unsafe_load(Ptr{DLTensor}(slot(din, i))).data for i in 1:n_in]
+    places = Ptr{Cvoid}[needed[i] ? given_place(slot(din, i), tape.spans[i]) : C_NULL for i in 1:n_in]
     lease = Lease(tape.island.workspace)
     try
         gradients = backward!(tape, doutputs, needed, places, lease)
@@ -116,6 +123,15 @@ function run_backward(tape_id::UInt64, tensors::Vector{DLTensor}, n_in::Int, din
         close(lease)
     end
     return nothing
+end
+
+"The memory that the caller gives for a gradient, which has the size of what it is the gradient of; or null."
+function given_place(slot::Ptr{Slot}, of::Span)
+    given = unsafe_load(slot)
+    data = given.tensor.data
+    data == C_NULL || given.value == of.last - of.first ||
+        throw(BridgeError("gradient", "memory of $(of.last - of.first) bytes", string(given.value)))
+    return data
 end
 
 c_forward(self::UInt64, mode::Ptr{Mode}, n_in::Int, in::Ptr{DLTensor}, n_out::Int, out::Ptr{Slot}, tape::Ptr{UInt64})::Int32 =

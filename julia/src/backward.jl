@@ -90,9 +90,9 @@ pull!(::Detach, ::Step, ::Int, ::Pass) = nothing
 
 function pull!(operation, step::Step, k::Int, pass::Pass)
     any(v -> pass.gradients[v].array !== nothing, step.outputs) || return nothing
+    any(v -> pass.wanted[v], step.inputs) || any(j -> pass.needs[j], step.parameters) || return nothing
     needs_inputs = gather(pass.wanted, step.inputs)
     needs_parameters = gather(pass.needs, step.parameters)
-    any(needs_inputs) || any(needs_parameters) || return nothing
     dvalues = length(step.outputs) == 1 ? (whole(pass, step.outputs[1]),) : Tuple(map(v -> whole(pass, v), step.outputs))
     dinputs, dparameters = pullback_of(operation, step, k, pass, dvalues, needs_inputs, needs_parameters)
     add_all!(pass.lease, pass.gradients, pass.places, step.inputs, dinputs, needs_inputs, dvalues, operation)
@@ -137,12 +137,16 @@ end
 function pullback_of(instance::Instance, step::Step, k::Int, pass::Pass, dvalues::Tuple, needs_inputs, needs_parameters)
     pass.tape.residuals[k] isa NotRun && return zeros_for(step, pass.tape, needs_inputs, needs_parameters)
     result = pullback(instance.component, pass.tape.residuals[k], dvalues)
-    result isa Tuple{Tuple,Tuple} ||
-        throw(BridgeError(step.arrow, "pullback to return (dinputs::Tuple, dparameters::Tuple)", summary(result)))
+    unwind()
+    result = two_tuples(step, result)
     tape = pass.tape
     return as_gradients(step.arrow, "input", result[1], gather(tape.values, step.inputs)),
            as_gradients(step.arrow, "parameter", result[2], gather(tape.parameters, step.parameters))
 end
+
+two_tuples(::Step, result::Tuple{Tuple,Tuple}) = result
+two_tuples(step::Step, result) =
+    throw(BridgeError(step.arrow, "pullback to return (dinputs::Tuple, dparameters::Tuple)", summary(result)))
 
 function zeros_for(step::Step, tape::Tape, needs_inputs, needs_parameters)
     zero_of(needed, value) = needed ? zero(value) : nothing

@@ -64,8 +64,14 @@ function Instance(reference::AbstractString, component)
     end
     allunique(paths) ||
         throw(BridgeError("Julia component '$reference'", "parameters and buffers of different paths", join(paths, ", ")))
+    arrays = filter(!isempty, vcat(groups...))
+    allunique(map(address, arrays)) ||
+        throw(BridgeError("Julia component '$reference'", "parameters and buffers in arrays of their own",
+                          "one array under two paths of $(join(paths, ", "))"))
     return Instance(reference, component, groups[1], groups[2], paths)
 end
+
+released(i::Instance) = foreach(returned!, vcat(i.parameters, i.buffers))
 
 # A named tuple serves as well as a collection of pairs.
 pairs_of(variables) = variables

@@ -11,7 +11,7 @@ function control(request::Schema.Request)
     throw(BridgeError("control request", "one of those in control.proto", "none"))
 end
 
-const SYMBOLS = Dict("PyErr_CheckSignals" => CHECK_SIGNALS, "PyTuple_GetItem" => TUPLE_ITEM, "_Py_NoneStruct" => NONE,
+const SYMBOLS = Dict("PyErr_CheckSignals" => CHECK_SIGNALS, "PyErr_Clear" => CLEAR_ERROR, "PyTuple_GetItem" => TUPLE_ITEM, "_Py_NoneStruct" => NONE,
                      "dltensor_from_py_object_no_sync" => TENSOR_FROM_OBJECT)
 
 function hello(h::Schema.Hello)
@@ -44,6 +44,7 @@ function instantiate(r::Schema.Instantiate)
     variables = [Schema.Variable(path = path, data_type = data_type(eltype(a)), shape = UInt64[reverse(size(a))...],
                                  address = address(a), buffer = k > length(instance.parameters))
                  for (k, (path, a)) in enumerate(zip(instance.paths, arrays))]
+    foreach(lent!, arrays)
     return Schema.Instantiated(id = hold(instance), variables = variables)
 end
 

@@ -28,6 +28,9 @@ end
 
 const CHECK_SIGNALS = Ref{Ptr{Cvoid}}(C_NULL)
 
+# Whether an `Interrupted` has been thrown in this call: code of the user's may have caught it.
+const INTERRUPTION = Ref(false)
+
 """
     checkpoint()
 
@@ -38,9 +41,13 @@ Without Python in the process it does nothing.
 function checkpoint()
     check = CHECK_SIGNALS[]
     check == C_NULL && return nothing
-    ccall(check, Cint, ()) == 0 || throw(Interrupted())
-    return nothing
+    ccall(check, Cint, ()) == 0 && return nothing
+    INTERRUPTION[] = true
+    throw(Interrupted())
 end
+
+"Go on unwinding where code of the user's caught the interrupt."
+unwind() = INTERRUPTION[] ? throw(Interrupted()) : nothing
 
 # The failure behind the last status ERROR, kept whole until it is asked for.
 const LAST_FAILURE = Ref{Union{Schema.Failure,Nothing}}(nothing)

@@ -81,8 +81,10 @@ end
 
 code_bits_of(T::DataType) = T === Float32 ? code_bits(Float32) : T === Float64 ? code_bits(Float64) : code_bits(T)
 
+const TYPE_NAMES = Dict(SIGNED => "Int", UNSIGNED => "UInt", FLOAT => "Float", 0x04 => "BFloat", 0x05 => "Complex", BOOL => "Bool")
+
 function describe(t::DLTensor)
     shape = Tuple(unsafe_load(t.shape, i) for i in 1:t.ndim)
-    kind = t.code == FLOAT ? "Float" : t.code == SIGNED ? "Int" : t.code == BOOL ? "Bool" : "DLPack type $(t.code), "
+    kind = get(TYPE_NAMES, t.code, "DLPack type $(t.code), ")
     return "$kind$(t.bits) of shape $shape"
 end

@@ -94,9 +94,8 @@ function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, train:
     batch == 0 && return nothing_from!(step, tape)
     result = step.mode == FOLLOW ? forward(instance.component, inputs, train) :
              with_constant(() -> forward(instance.component, inputs, mode(step, train)), instance.buffers)
-    result isa Tuple{Tuple,Any} ||
-        throw(BridgeError(step.arrow, "forward to return (outputs::Tuple, residual)", summary(result)))
-    outputs, residual = result
+    unwind()
+    outputs, residual = outputs_and_residual(step, result)
     length(outputs) == length(step.outputs) ||
         throw(BridgeError(step.arrow, "$(length(step.outputs)) outputs from forward", "$(length(outputs))"))
     for k in 1:length(outputs)
@@ -105,6 +104,11 @@ function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, train:
     end
     return residual
 end
+
+# By dispatch, which is cached: asking `isa Tuple{Tuple,Any}` walks through the types each time.
+outputs_and_residual(::Step, result::Tuple{Tuple,Any}) = result
+outputs_and_residual(step::Step, result) =
+    throw(BridgeError(step.arrow, "forward to return (outputs::Tuple, residual)", summary(result)))
 
 "The residual of a component that was not run, since the batch was empty."
 struct NotRun end

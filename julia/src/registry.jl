@@ -33,17 +33,27 @@ struct Owned
     array::Array
 end
 
-# The addresses lent out: two of the caller's storages never lie over one memory.
-const LENT = Set{UInt}()
+# How many of the caller's storages lie over an address: what is lent out, and the variables of users' components. Results
+# are handed over so that there is never a second one.
+const LENT = Dict{UInt,Int}()
+
+lent!(array::Array) = (isempty(array) || (LENT[address(array)] = get(LENT, address(array), 0) + 1); nothing)
+
+function returned!(array::Array)
+    isempty(array) && return nothing
+    left = LENT[address(array)] - 1
+    left == 0 ? delete!(LENT, address(array)) : (LENT[address(array)] = left)
+    return nothing
+end
 
 "Lend an array to the caller; `nothing` if its memory is lent already."
 function lend(array::Array)
-    address(array) in LENT && return nothing
-    push!(LENT, address(array))
+    haskey(LENT, address(array)) && return nothing
+    lent!(array)
     return hold(Owned(array))
 end
 
-released(o::Owned) = (delete!(LENT, address(o.array)); nothing)
+released(o::Owned) = returned!(o.array)
 
 mutable struct RunningCounts
     forwards::UInt64

@@ -8,7 +8,7 @@ function warm_up()
     empty!(HELD)
     NEXT_ID[] = 0
     foreach(name -> setfield!(COUNTS, name, UInt64(0)), fieldnames(RunningCounts))
-    CHECK_SIGNALS[] = TUPLE_ITEM[] = TENSOR_FROM_OBJECT[] = NONE[] = C_NULL
+    CHECK_SIGNALS[] = TUPLE_ITEM[] = TENSOR_FROM_OBJECT[] = NONE[] = CLEAR_ERROR[] = C_NULL
     ANSWER[] = UInt8[]
     return nothing
 end

@@ -164,7 +164,7 @@ def gradients(objective: Objective, batch: Batch, tracked: bool = True) -> tuple
     losses = objective(copied, seed=1)
     if losses.total.requires_grad:
         losses.total.backward()
-    found = {name: p.grad for name, p in objective.named_parameters()}
+    found: dict[str, Any] = {n: None if p.grad is None else p.grad.clone() for n, p in objective.named_parameters()}
     found |= {f"{s}.{c}": v.grad for s, columns in copied.items() for c, v in columns.items()}
     return {"total": losses.total.detach(), **{n: v.detach() for n, v in losses.agreements.items()}}, found
 

@@ -11,6 +11,7 @@ tensor can be shared as it is) runs straight through. At 16 floats all of it has
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -35,7 +36,8 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
     """The autograd function of an island in one mode: `apply(seed, *tensors)` gives its outputs as a tuple."""
     session = island.session
     caller, check_caller = session.runtime.caller, session.runtime.check_caller
-    released, prepare = session.released, session.prepare
+    ids, dropped, prepare = session.released.ids, session.released.dropped, session.prepare
+    hold, put_back = session.released.hold, dropped.append
     c_forward, c_backward = session.c_forward, session.c_backward
     number, spare, spare_backward = island.number, island.frames, island.gradient_frames
     rooms, gradient_rooms = island.rooms, island.gradient_rooms
@@ -51,16 +53,16 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
             if not caller.may_call:
                 check_caller()
             passed, room = tensors, None
+            frame = spare.pop() if spare else island.new_frame()
+            words = frame.words
             try:
                 for tensor in tensors:
                     if type(tensor) not in PLAIN or tensor.is_neg():
                         raise MendableError
-                frame = spare.pop() if spare else island.new_frame()
-                words = frame.words
                 words[FLAGS] = flags
                 words[SEED] = seed
-                words[RELEASE] = released.popleft() if released else 0  # the tape of the step before, as a rule
-                if released:
+                words[RELEASE] = ids.pop(dropped.popleft()) if dropped else 0  # the tape of the step before, as a rule
+                if dropped:
                     prepare()
                 if rooms:
                     room = island.offer(words, tensors[0].shape[0])
@@ -70,12 +72,21 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                     outputs: tuple[Tensor, ...] = (tensors[words[_FIRST_VALUE]],)
                 else:
                     outputs = island.take(frame, room, tensors)
-                tape = words[TAPE]
+                token = nothing.detach()
+                held = token.tape = Held()  # type: ignore[attr-defined]
+                held.id = words[TAPE]
+                ids[ref(held, put_back)] = words[TAPE]
+                words[TAPE] = 0
                 spare.append(frame)
             except MendableError:
                 outputs, tape, passed = island.mended_forward(tensors, flags, seed)
-            token = nothing.detach()
-            token.tape = Held(tape, released)  # type: ignore[attr-defined]
+                token = nothing.detach()
+                token.tape = hold(tape)  # type: ignore[attr-defined]
+            except BaseException:  # a signal's handler may raise between any two calls
+                hold(words[TAPE])
+                hold(words[RELEASE])
+                island.abandon(frame, rooms)
+                raise
             if keeps_all and passed is tensors:
                 ctx.save_for_backward(token, *tensors, *[outputs[k] for k in retained_outputs])
             else:
@@ -105,12 +116,12 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                 check_caller()
             needs, room = ctx.needs_input_grad[1:], None
             results: tuple[Tensor | None, ...]
+            frame = spare_backward.pop() if spare_backward else island.new_gradient_frame()
+            words = frame.words
             try:
                 for gradient in gradients:
                     if gradient is not None and (type(gradient) not in PLAIN or gradient.is_neg()):
                         raise MendableError
-                frame = spare_backward.pop() if spare_backward else island.new_gradient_frame()
-                words = frame.words
                 words[TAPE] = tape
                 if gradient_rooms:
                     room = island.offer_gradients(words, ctx.batch, needs)
@@ -123,6 +134,9 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                 spare_backward.append(frame)
             except MendableError:
                 results = island.mended_backward(tape, gradients, needs, getattr(ctx, "batch", 0))
+            except BaseException:
+                island.abandon(frame, gradient_rooms)
+                raise
             if torch.is_grad_enabled():
                 results = _Final.apply(len(results), *results, *saved[1:], *gradients)
             return (None, *results)

@@ -108,15 +108,17 @@ class Island:
         tensors = inputs + parameters
         if forward_ad._current_level >= 0:
             refuse_tangents(tensors)
-        if torch.is_grad_enabled():
-            for tensor in tensors:
-                if tensor.requires_grad:
-                    try:
+        try:
+            if torch.is_grad_enabled():
+                for tensor in tensors:
+                    if tensor.requires_grad:
                         return self._crossings[train].apply(seed, *tensors)  # type: ignore[no-any-return]
-                    except (RuntimeError, NotImplementedError):
-                        refuse_transforms()
-                        raise
-        flags = TRAIN if train else 0
+            return self._untaped(tensors, TRAIN if train else 0, seed)
+        except (RuntimeError, NotImplementedError):
+            refuse_transforms()
+            raise
+
+    def _untaped(self, tensors: tuple[Tensor, ...], flags: int, seed: int) -> tuple[Tensor, ...]:
         try:
             return self.forward(tensors, flags, seed)[0]
         except MendableError:
@@ -200,11 +202,19 @@ class Island:
             assert whole is not None
             return whole.view(frame.shape(k))
         if kind == OWNED:
-            owner = Held(words[start + VALUE], self.session.released)
+            owner = self.session.hold(words[start + VALUE])
             tensor = borrow(words[start + DATA], frame.shape(k), frame.data_type(k), owner)
             words[start + DATA] = 0
             return tensor
         return None
+
+    def abandon(self, frame: Frame, rooms: tuple[int, ...]) -> None:
+        """Let go of memory that Julia answered with, where an exception came before a tensor was made of it."""
+        words = frame.words
+        for k in range(frame.slots):
+            start = slot(k)
+            if words[start + KIND] == OWNED and words[start + DATA] and k not in rooms:
+                self.session.hold(words[start + VALUE])
 
     def _mend(self, tensors: Sequence[Tensor | None], what: str) -> tuple[Tensor | None, ...]:
         """The tensors, some of them copied so that they can be passed; raises UnsupportedError for one that can't be."""

@@ -1,7 +1,7 @@
 """Who owns what across the border: the release queue, and torch tensors over memory that Julia lends.
 
-A finaliser may run anywhere (in another thread, in the middle of an allocation, in a forked child), where Julia must not
-be called. So it only appends an id to a queue, which the next call drains.
+An object may be dropped anywhere (in another thread, in the middle of an allocation, in a forked child), where Julia must
+not be called. So its id is only put in a queue, which the next call drains.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import torch
 
 __all__ = ["Held", "ReleaseQueue", "borrow"]
-
-ReleaseQueue = deque[int]
-"""Ids that Julia may let go of. `deque.append` is atomic."""
 
 _TYPE_STRINGS = {
     torch.float32: "<f4",
@@ -28,16 +26,39 @@ _TYPE_STRINGS = {
 
 
 class Held:
-    """Something that Julia keeps under `id` for as long as this object lives."""
+    """Something that Julia keeps under `id` for as long as this object lives; made by `ReleaseQueue.hold`."""
 
-    __slots__ = ("__weakref__", "id", "queue")
+    __slots__ = ("__weakref__", "id")
 
-    def __init__(self, id: int, queue: ReleaseQueue) -> None:
-        self.id = id
-        self.queue = queue
+    id: int
 
-    def __del__(self) -> None:
-        self.queue.append(self.id)
+
+class ReleaseQueue:
+    """What Julia may let go of: `ids` of the weak references to objects alive and, in `dropped`, those to dropped ones.
+
+    The reference's callback is C code. A `__del__` in Python is where a signal's handler may run, and what that raises
+    (Ctrl-C) is lost there.
+    """
+
+    __slots__ = ("dropped", "ids")
+
+    def __init__(self) -> None:
+        self.ids: dict[ref[Held], int] = {}
+        self.dropped: deque[ref[Held]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self.dropped)
+
+    def hold(self, id: int) -> Held:
+        """A handle whose end puts the id in the queue."""
+        held = Held()
+        held.id = id
+        self.ids[ref(held, self.dropped.append)] = id
+        return held
+
+    def pop(self) -> int:
+        """The id that has waited longest."""
+        return self.ids.pop(self.dropped.popleft())
 
 
 class _Lent:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +70,7 @@ class Session:
     def __init__(self, runtime: LibJulia) -> None:
         self.runtime = runtime
         starting.load_package(runtime)
-        self.released: ReleaseQueue = deque()
+        self.released = ReleaseQueue()
         self.copies = Copies()
         addresses = [int(a) for a in runtime.eval_string("join(UInt.(DiagramBridge.vtable()), ',')").split(",")]
         self._control = _function(addresses[0], ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -107,7 +106,7 @@ class Session:
         self.runtime.check_caller()
         released = self.released
         while released:
-            self._release(released.popleft())
+            self._release(released.pop())
 
     def failure(self, status: int) -> Exception:
         """The exception behind a status that is not OK."""
@@ -145,7 +144,7 @@ class Session:
 
     def hold(self, id: int) -> Held:
         """A handle to something of Julia's that lives as long as the handle."""
-        return Held(id, self.released)
+        return self.released.hold(id)
 
     def collect(self, *, full: bool = True) -> None:
         """Release what was given back, give pooled memory back, and run Julia's garbage collector."""

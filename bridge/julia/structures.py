@@ -51,9 +51,10 @@ Words: TypeAlias = "ctypes.Array[ctypes.c_int64]"
 class Frame:
     """The words of one call with `slots` results; `address` is that of its mode."""
 
-    __slots__ = ("address", "sizes", "words")
+    __slots__ = ("address", "sizes", "slots", "words")
 
     def __init__(self, slots: int) -> None:
+        self.slots = slots
         self.sizes = SLOTS_OFFSET // 8 + slots * (SLOT_SIZE // 8)
         self.words = (ctypes.c_int64 * (self.sizes + slots * MAX_AXES))()
         self.address = ctypes.addressof(self.words)

@@ -49,7 +49,8 @@ def mend(tensors: Sequence[Tensor | None], what: str, copies: Copies) -> tuple[T
 def _mend(tensor: Tensor, element: str, copies: Copies) -> Tensor:
     if not isinstance(tensor, Tensor):
         raise UnsupportedError(element, "a torch tensor", type(tensor).__name__)
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):  # type: ignore[attr-defined]
+    functorch = torch._C._functorch  # type: ignore[attr-defined]
+    if functorch.is_functorch_wrapped_tensor(tensor) or functorch.is_legacy_batchedtensor(tensor):
         raise UnsupportedError(element, "an ordinary tensor", "one inside vmap or another functional transform of torch.func")
     if type(tensor) not in PLAIN:
         raise UnsupportedError(element, "an ordinary tensor", f"an instance of its subclass {type(tensor).__name__}")

@@ -146,7 +146,7 @@ end
 
 two_tuples(::Step, result::Tuple{Tuple,Tuple}) = result
 two_tuples(step::Step, result) =
-    throw(BridgeError(step.arrow, "pullback to return (dinputs::Tuple, dparameters::Tuple)", summary(result)))
+    throw(BridgeError(step.arrow, "pullback to return (dinputs::Tuple, dparameters::Tuple)", "a $(typeof(result))"))
 
 function zeros_for(step::Step, tape::Tape, needs_inputs, needs_parameters)
     zero_of(needed, value) = needed ? zero(value) : nothing

@@ -108,7 +108,7 @@ end
 # By dispatch, which is cached: asking `isa Tuple{Tuple,Any}` walks through the types each time.
 outputs_and_residual(::Step, result::Tuple{Tuple,Any}) = result
 outputs_and_residual(step::Step, result) =
-    throw(BridgeError(step.arrow, "forward to return (outputs::Tuple, residual)", summary(result)))
+    throw(BridgeError(step.arrow, "forward to return (outputs::Tuple, residual)", "a $(typeof(result))"))
 
 "The residual of a component that was not run, since the batch was empty."
 struct NotRun end

@@ -2,7 +2,7 @@
 
 | key | what |
 | --- | --- |
-| `small_ratio` | an island that returns its input, 16 floats, forward and backward, against an identity `torch.autograd.Function` in Python |
+| `small_ratio` | an island that returns its input, 16 floats, both ways, against an identity autograd function in Python |
 | `size_ratio` | the same crossing at 64 MiB against 64 bytes |
 | `copies` | tensors that were copied in all of it, by `bridge.stats()` |
 

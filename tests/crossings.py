@@ -81,8 +81,14 @@ def learns(body: Any) -> bool | None:
     return julia().runtime.eval_string(code) == "true"
 
 
-def one_arrow(body: Any, sources: Sequence[tuple[int, ...]], targets: Sequence[tuple[int, ...]],
-              dtype: str = "float64", agree: bool = True, **options: Any) -> Builder:
+def one_arrow(
+    body: Any,
+    sources: Sequence[tuple[int, ...]],
+    targets: Sequence[tuple[int, ...]],
+    dtype: str = "float64",
+    agree: bool = True,
+    **options: Any,
+) -> Builder:
     """A diagram of one arrow `f` between spaces of those shapes; each output is named, and agrees with a column."""
     d = Builder("one arrow")
 
@@ -101,8 +107,13 @@ def one_arrow(body: Any, sources: Sequence[tuple[int, ...]], targets: Sequence[t
     return d
 
 
-def batch_for(diagram: Diagram, samples: Mapping[str, int] | int, seed: int = 0, scale: float = 1.0,
-              variables: Mapping[str, int] | None = None) -> Batch:
+def batch_for(
+    diagram: Diagram,
+    samples: Mapping[str, int] | int,
+    seed: int = 0,
+    scale: float = 1.0,
+    variables: Mapping[str, int] | None = None,
+) -> Batch:
     """Random columns for every source: class indices where there are classes, no negative masks."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -119,16 +130,19 @@ def batch_for(diagram: Diagram, samples: Mapping[str, int] | int, seed: int = 0,
         return (values.abs() if space.name == "weights" else values).to(dtype)
 
     return {
-        s.name: {c.name: column(diagram.space(c.space), samples if isinstance(samples, int) else samples[s.name])
-                 for c in s.columns}
+        s.name: {
+            c.name: column(diagram.space(c.space), samples if isinstance(samples, int) else samples[s.name])
+            for c in s.columns
+        }
         for s in diagram.sources
     }
 
 
 def in_float64(diagram: Diagram) -> Diagram:
     """The same diagram with float64 for float32, and weights between −1 and 1."""
-    spaces = tuple(replace(s, data_type=DataType.FLOAT64) if s.data_type is DataType.FLOAT32 else s
-                   for s in diagram.spaces)
+    spaces = tuple(
+        replace(s, data_type=DataType.FLOAT64) if s.data_type is DataType.FLOAT32 else s for s in diagram.spaces
+    )
 
     def bounded(weight: float) -> float:
         return math.copysign(min(abs(weight), 1.0), weight)
@@ -143,8 +157,11 @@ def portable(diagram: Diagram) -> list[str]:
     return [c.name for c in diagram.components if isinstance(c.body, LayerGraph)]
 
 
-def twins(diagram: Diagram | Builder, placement: Mapping[str, str] | None = None,
-          modules: Mapping[str, nn.Module] | None = None) -> tuple[Objective, Objective]:
+def twins(
+    diagram: Diagram | Builder,
+    placement: Mapping[str, str] | None = None,
+    modules: Mapping[str, nn.Module] | None = None,
+) -> tuple[Objective, Objective]:
     """The diagram with everything in torch, and with all (or those named) in Julia, from the same parameters."""
     built = diagram.build() if isinstance(diagram, Builder) else diagram
     given = {**(diagram.modules if isinstance(diagram, Builder) else {}), **(modules or {})}
@@ -159,8 +176,10 @@ def twins(diagram: Diagram | Builder, placement: Mapping[str, str] | None = None
 def gradients(objective: Objective, batch: Batch, tracked: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The losses on a batch by name, and the gradients of parameters and of float columns by name."""
     objective.zero_grad()
-    copied = {s: {c: v.detach().clone().requires_grad_(tracked and v.is_floating_point()) for c, v in columns.items()}
-              for s, columns in batch.items()}
+    copied = {
+        s: {c: v.detach().clone().requires_grad_(tracked and v.is_floating_point()) for c, v in columns.items()}
+        for s, columns in batch.items()
+    }
     losses = objective(copied, seed=1)
     if losses.total.requires_grad:
         losses.total.backward()

@@ -47,8 +47,13 @@ def counts_return_to_zero() -> Iterator[None]:
     assert (after.islands, after.tapes, after.owners) == (before.islands, before.tapes, before.owners)
 
 
-def island(body: Any, sources: list[tuple[int, ...]], targets: list[tuple[int, ...]], session: Session | None = None,
-           dtype: str = "float64") -> tuple[Callable[..., Any], nn.Module]:
+def island(
+    body: Any,
+    sources: list[tuple[int, ...]],
+    targets: list[tuple[int, ...]],
+    session: Session | None = None,
+    dtype: str = "float64",
+) -> tuple[Callable[..., Any], nn.Module]:
     """The island of one arrow as a function of its inputs, and the module with its parameters."""
     objective = bridge.compile(one_arrow(body, sources, targets, dtype, agree=False), julia=session)
     diagram, components = objective.diagram, dict(objective.components.items())
@@ -120,7 +125,9 @@ def test_gradients_that_are_the_given_ones() -> None:
 
 
 def test_one_array_returned_twice() -> None:
-    fresh = calls("twice", "((x,), train) -> (y = 2 .* x; ((y, y), nothing))", "(r, (a, b)) -> ((2 .* a .+ 2 .* b,), ())")
+    fresh = calls(
+        "twice", "((x,), train) -> (y = 2 .* x; ((y, y), nothing))", "(r, (a, b)) -> ((2 .* a .+ 2 .* b,), ())"
+    )
     run, _ = island(fresh, [(3,)], [(3,), (3,)])
     x = x3()
     a, b = run(x)
@@ -149,13 +156,16 @@ def test_the_same_input_given_twice() -> None:
 
 
 def test_an_output_that_is_a_parameter() -> None:
-    register("table", """
+    register(
+        "table",
+        """
         struct Table; w::Matrix{Float64}; end
         parameters(t::Table) = ("w" => t.w,)
         forward(t::Table, ::Tuple, train::Bool) = (t.w,), nothing
         pullback(t::Table, ::Nothing, (dy,)::Tuple) = (nothing,), (dy,)
         Table([1.0 2; 3 4; 5 6])
-    """)
+    """,
+    )
     run, module = island(bridge.JuliaReference("table"), [(3,)], [(3,)])
     (w,) = module.parameters()
     y = run(torch.zeros(2, 3, dtype=DOUBLE))
@@ -171,13 +181,16 @@ def test_an_output_that_is_a_parameter() -> None:
 
 
 def test_an_output_that_is_a_buffer() -> None:
-    register("state", """
+    register(
+        "state",
+        """
         struct State; s::Matrix{Float64}; end
         buffers(t::State) = ("s" => t.s,)
         forward(t::State, (x,)::Tuple, train::Bool) = (t.s .+= x; ((t.s,), nothing))
         pullback(t::State, ::Nothing, (dy,)::Tuple) = (dy,), ()
         State(zeros(3, 2))
-    """)
+    """,
+    )
     run, module = island(bridge.JuliaReference("state"), [(3,)], [(3,)])
     x = torch.ones(2, 3, dtype=DOUBLE)
     first = run(x)
@@ -207,7 +220,9 @@ def test_an_array_that_a_component_keeps() -> None:
 
 
 def test_gradients_that_a_component_keeps_or_shares() -> None:
-    register("keeper", """
+    register(
+        "keeper",
+        """
         struct Keeper; w::Vector{Float64}; d::Vector{Float64}; end
         parameters(k::Keeper) = ("w" => k.w,)
         forward(k::Keeper, (x, y)::Tuple, train::Bool) = (k.w .* x .+ y,), x
@@ -216,7 +231,8 @@ def test_gradients_that_a_component_keeps_or_shares() -> None:
             return (dz, dz), (k.d,)
         end
         Keeper(ones(3), zeros(3))
-    """)
+    """,
+    )
     run, module = island(bridge.JuliaReference("keeper"), [(3,), (3,)], [(3,)])
     (w,) = module.parameters()
     x, y = x3(), x3(seed=1)
@@ -279,11 +295,19 @@ def test_an_input_changed_in_place_that_torch_does_not_save() -> None:
 
 # An element-wise layer in torch, and whether torch lets its input and its output be overwritten before the way back.
 OVERWRITTEN = {
-    "relu": (layers.relu(), F.relu), "sigmoid": (layers.sigmoid(), torch.sigmoid), "tanh": (layers.tanh(), torch.tanh),
-    "leaky_relu": (layers.leaky_relu(), F.leaky_relu), "elu": (layers.elu(), F.elu), "silu": (layers.silu(), F.silu),
-    "relu6": (layers.relu6(), F.relu6), "hardsigmoid": (layers.hardsigmoid(), F.hardsigmoid), "gelu": (layers.gelu(), F.gelu),
-    "softplus": (layers.softplus(), F.softplus), "softmax": (layers.softmax(), lambda x: F.softmax(x, -1)),
-    "log_softmax": (layers.log_softmax(), lambda x: F.log_softmax(x, -1)), "identity": (layers.identity(), lambda x: x * 1),
+    "relu": (layers.relu(), F.relu),
+    "sigmoid": (layers.sigmoid(), torch.sigmoid),
+    "tanh": (layers.tanh(), torch.tanh),
+    "leaky_relu": (layers.leaky_relu(), F.leaky_relu),
+    "elu": (layers.elu(), F.elu),
+    "silu": (layers.silu(), F.silu),
+    "relu6": (layers.relu6(), F.relu6),
+    "hardsigmoid": (layers.hardsigmoid(), F.hardsigmoid),
+    "gelu": (layers.gelu(), F.gelu),
+    "softplus": (layers.softplus(), F.softplus),
+    "softmax": (layers.softmax(), lambda x: F.softmax(x, -1)),
+    "log_softmax": (layers.log_softmax(), lambda x: F.log_softmax(x, -1)),
+    "identity": (layers.identity(), lambda x: x * 1),
     "layer_norm": (layers.layer_norm(3, affine=False), lambda x: F.layer_norm(x, (3,))),
 }
 
@@ -306,7 +330,9 @@ def test_overwriting_is_refused_just_where_torch_refuses_it(name: str, side: str
             assert re.search(IN_PLACE, str(error))
             outcomes.append(None)
     found, wanted = outcomes
-    if name == "identity" and side == "output":  # a view of its input, made inside a function: torch refuses to change it
+    if (
+        name == "identity" and side == "output"
+    ):  # a view of its input, made inside a function: torch refuses to change it
         assert found is None
     elif wanted is None:
         assert found is None
@@ -452,7 +478,7 @@ def agree(plain: Objective, mixed: Objective, batch: Batch) -> None:
 
 
 def test_parameters_moved() -> None:
-    plain, objective, batch = mixed = both()
+    plain, objective, _ = mixed = both()
     agree(*mixed)
     for move in (
         lambda p: setattr(p, "data", p.data * 2),
@@ -505,7 +531,9 @@ def check_dense(run: Callable[..., Any], module: nn.Module) -> None:
     value = run(x)
     wanted = dense_reference(module, x)
     torch.testing.assert_close(value, wanted)
-    torch.testing.assert_close(torch.autograd.grad(value.square().sum(), over), torch.autograd.grad(wanted.square().sum(), over))
+    torch.testing.assert_close(
+        torch.autograd.grad(value.square().sum(), over), torch.autograd.grad(wanted.square().sum(), over)
+    )
 
 
 def test_a_julia_components_parameters_moved() -> None:
@@ -523,12 +551,19 @@ def test_a_julia_components_parameters_moved() -> None:
         values = data.clone()
         check_dense(run, module)
         assert torch.equal(weight, values) and weight.data_ptr() == address
-        julia().eval(f'abs(sum(DiagramBridge.registered("dense").W) - {values.sum().item()}) < 1e-9 || error("not there")')
+        julia().eval(
+            f'abs(sum(DiagramBridge.registered("dense").W) - {values.sum().item()}) < 1e-9 || error("not there")'
+        )
     module.load_state_dict({"weight": torch.ones(3, 2), "bias": torch.zeros(2), "calls": torch.tensor([3])})
     check_dense(run, module)
     module.load_state_dict(
-        {"weight": torch.full((3, 2), 2.0, dtype=DOUBLE), "bias": torch.ones(2, dtype=DOUBLE), "calls": torch.tensor([5])},
-        assign=True)
+        {
+            "weight": torch.full((3, 2), 2.0, dtype=DOUBLE),
+            "bias": torch.ones(2, dtype=DOUBLE),
+            "calls": torch.tensor([5]),
+        },
+        assign=True,
+    )
     check_dense(run, module)
     assert module.get_buffer("calls").item() > 5
     julia().eval('DiagramBridge.registered("dense").W == fill(2.0, 2, 3) || error("not there")')
@@ -551,7 +586,7 @@ def test_a_julia_components_parameter_of_another_type_is_refused_by_name(wrong: 
     run, module = dense()
     weight = module.get_parameter("weight")
     kept, weight.data = weight.data, wrong(weight)
-    with pytest.raises(BridgeError, match="'weight' of Julia component 'dense'|'weight' of component 'f'"):
+    with pytest.raises(BridgeError, match=r"'weight' of Julia component 'dense'|'weight' of component 'f'"):
         run(x3())
     weight.data = kept
     check_dense(run, module)
@@ -582,11 +617,14 @@ def test_buffers_written_by_julia_are_noticed_by_autograd() -> None:
 
 
 def test_two_parameters_over_one_array_are_refused() -> None:
-    register("tied", """
+    register(
+        "tied",
+        """
         struct Tied; w::Vector{Float64}; end
         parameters(t::Tied) = ("a" => t.w, "b" => t.w)
         Tied(ones(3))
-    """)
+    """,
+    )
     with pytest.raises(BridgeError, match="tied"):
         island(bridge.JuliaReference("tied"), [(3,)], [(3,)])
 
@@ -698,7 +736,11 @@ def test_spawn(kind: str) -> None:
     d = one_arrow(mlp(), [(3,)], [(2,)]) if kind == "portable" else with_a_dense()
     objective = bridge.compile(d, placement={"f": "julia"} if kind == "portable" else {})
     batch = batch_for(objective.diagram, 5)
-    code = "" if kind == "portable" else COMPONENTS + '\nDiagramBridge.register("dense", CrossingTests.dense(Float64, 2, 3))'
+    code = (
+        ""
+        if kind == "portable"
+        else COMPONENTS + '\nDiagramBridge.register("dense", CrossingTests.dense(Float64, 2, 3))'
+    )
     wanted, right = gradients(objective, batch)
     objective.zero_grad()
     context = multiprocessing.get_context("spawn")
@@ -765,7 +807,7 @@ def test_second_derivatives_are_refused_when_asked_for() -> None:
 
 def test_transforms_are_refused_by_name() -> None:
     run, module = island(mlp(), [(3,)], [(2,)])
-    still, frozen = island(layers.relu(), [(3,)], [(3,)])
+    still, _ = island(layers.relu(), [(3,)], [(3,)])
     x = x3()
     for function in (run, still):
         with pytest.raises(UnsupportedError, match=r"vmap|torch\.func"):
@@ -928,9 +970,16 @@ def test_tensors_that_are_refused_by_name(name: str) -> None:
     y.sum().backward()
 
 
-@pytest.mark.parametrize("wrong", [
-    lambda x: x[:, :2], lambda x: x.float(), lambda x: x[0], lambda x: x.long(), lambda x: x[..., None],
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: x[:, :2],
+        lambda x: x.float(),
+        lambda x: x[0],
+        lambda x: x.long(),
+        lambda x: x[..., None],
+    ],
+)
 def test_inputs_of_another_type_are_refused_by_name(wrong: Callable[[Tensor], Tensor]) -> None:
     run, _ = island(mlp(), [(3,)], [(2,)])
     with pytest.raises(BridgeError, match="x0"):
@@ -964,7 +1013,9 @@ def test_tensors_that_a_copy_mends() -> None:
     gradient = torch.randn(9)[1:].view(4, 2)
     found = torch.autograd.grad(run(x), module.get_parameter("0.weight"), gradient)
     assert stats().copies == before + 1
-    torch.testing.assert_close(found, torch.autograd.grad(reference(x, module), module.get_parameter("0.weight"), gradient))
+    torch.testing.assert_close(
+        found, torch.autograd.grad(reference(x, module), module.get_parameter("0.weight"), gradient)
+    )
 
 
 def test_a_mended_copy_is_watched_for_changes_in_place() -> None:
@@ -981,11 +1032,18 @@ def test_integers_and_booleans_cross_without_gradients() -> None:
     x = d.space("x", "float64", k=3)
     index, flag, count = d.index("index", classes=5), d.space("flag", "bool", k=3), d.space("count", "int32", k=3)
     data = d.source("data", index=index, flag=flag, count=count, x=x)
-    register("select", """Calls(
+    register(
+        "select",
+        """Calls(
         ((i, f, c, x), train) -> ((reshape(Float64.(i), 1, :) .* f .+ c .+ x, i, .!f), nothing),
-        (r, (dy, di, df)) -> ((nothing, nothing, nothing, dy), ()))""")
-    arrow = d.arrow("select", (index, flag, count, x), (x, index, flag), 
-                    d.component("select", bridge.JuliaReference("select"), has_parameters=False))
+        (r, (dy, di, df)) -> ((nothing, nothing, nothing, dy), ()))""",
+    )
+    arrow = d.arrow(
+        "select",
+        (index, flag, count, x),
+        (x, index, flag),
+        d.component("select", bridge.JuliaReference("select"), has_parameters=False),
+    )
     y, same, opposite = arrow(data.index, data.flag, data.count, data.x)
     for name, term in (("y", y), ("same", same), ("opposite", opposite)):
         d.output(name, term)
@@ -1005,7 +1063,6 @@ def test_integers_and_booleans_cross_without_gradients() -> None:
 # The other way of describing tensors.
 
 
-@pytest.fixture
 def describing() -> Session:
     """A session that describes each tensor in Python, as it must with a torch without DLPack's exchange functions."""
     made = Session(julia().runtime)
@@ -1014,13 +1071,14 @@ def describing() -> Session:
     return made
 
 
-def test_without_exchange_functions(describing: Session) -> None:
+def test_without_exchange_functions() -> None:
+    own_description = describing()
     register("dense", "dense(Float64, 2, 3)")
     g = layers.GraphBuilder(2)
     a, b = g.inputs
     body = g.build(g(layers.multiply(), g(layers.linear(3, 3), a, name="w"), b), a)
     results = []
-    for session in (None, describing):
+    for session in (None, own_description):
         torch.manual_seed(0)
         run, module = island(body, [(3,), (3,)], [(3,), (3,)], session)
         x, y = x3(), x3(seed=1)
@@ -1033,15 +1091,20 @@ def test_without_exchange_functions(describing: Session) -> None:
         own, dense_module = island(bridge.JuliaReference("dense"), [(3,)], [(2,)], session)
         z = own(x)
         results[-1] += [z, *torch.autograd.grad(z.square().sum(), (x, *dense_module.parameters()))]
-        with pytest.raises(BridgeError, match="(?i)bfloat16"):
+        with pytest.raises(BridgeError, match=r"(?i)bfloat16"):
             run(x.bfloat16(), y)
         with pytest.raises(UnsupportedError, match="meta"):
             run(x.to("meta"), y)
         with pytest.raises(BridgeError, match="x0"):
             run(x[0], y)
+        del run, module, own, dense_module, over, u, v, z
     assert len(results[0]) == len(results[1])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+    results.clear()
+    del one, other
+    gc.collect()
+    own_description.collect()
 
 
 def test_tapes_and_owners_return_to_zero_after_training() -> None:

@@ -160,8 +160,17 @@ def _trained(fault: str, kind: type[Exception]) -> Exception:
     return caught
 
 
-BACKWARD = ["pullback", "flat_pullback", "input_count", "parameter_count", "input_shape", "parameter_shape", "input_eltype",
-            "parameter_eltype", "text"]
+BACKWARD = [
+    "pullback",
+    "flat_pullback",
+    "input_count",
+    "parameter_count",
+    "input_shape",
+    "parameter_shape",
+    "input_eltype",
+    "parameter_eltype",
+    "text",
+]
 
 
 def backward_only(fault: str) -> bool:
@@ -172,7 +181,7 @@ def backward_only(fault: str) -> bool:
 def test_an_exception_in_julia(trained: Any, fault: str) -> None:
     error = trained(fault, JuliaError)
     assert error.kind == "DomainError" and error.element == "arrow 'scale'"
-    assert f'DomainError with {fault}:\non purpose' in error.message
+    assert f"DomainError with {fault}:\non purpose" in error.message
     assert "blame" in error.stacktrace and fault in error.stacktrace  # the user's own functions, by name
     text = str(error)
     assert text.startswith("arrow 'scale': DomainError in Julia: ") and "Julia stack trace:" in text
@@ -221,7 +230,7 @@ def test_wrong_results_of_a_component(trained: Any, fault: str) -> None:
 
 
 def test_a_component_of_another_signature() -> None:
-    register("unfit", 'struct Unfit end; forward(::Unfit, x::String) = x; Unfit()')
+    register("unfit", "struct Unfit end; forward(::Unfit, x::String) = x; Unfit()")
     objective = bridge.compile(one_arrow(bridge.JuliaReference("unfit"), [(3,)], [(3,)], agree=False))
     batch = batch_for(objective.diagram, 2)
     with pytest.raises(JuliaError, match="MethodError") as raised:
@@ -229,14 +238,17 @@ def test_a_component_of_another_signature() -> None:
     assert raised.value.element == "arrow 'f'"
 
 
-@pytest.mark.parametrize(("variables", "found"), [
-    ('parameters(::Odd) = ("w" => 1.0,)', "Float64"),
-    ('parameters(::Odd) = ("w" => [1, 2],)', "Int64"),
-    ('parameters(::Odd) = ("w" => view([1.0, 2.0], 1:1),)', "SubArray"),
-    ('parameters(::Odd) = ("w" => [1.0], "w" => [2.0])', "w"),
-    ('buffers(::Odd) = ("b" => ["text"],)', "String"),
-    ('parameters(::Odd) = ("w" => ones(ntuple(i -> 1, 17)),)', "17"),
-])
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ('parameters(::Odd) = ("w" => 1.0,)', "Float64"),
+        ('parameters(::Odd) = ("w" => [1, 2],)', "Int64"),
+        ('parameters(::Odd) = ("w" => view([1.0, 2.0], 1:1),)', "SubArray"),
+        ('parameters(::Odd) = ("w" => [1.0], "w" => [2.0])', "w"),
+        ('buffers(::Odd) = ("b" => ["text"],)', "String"),
+        ('parameters(::Odd) = ("w" => ones(ntuple(i -> 1, 17)),)', "17"),
+    ],
+)
 def test_variables_that_cannot_be_shared(variables: str, found: str) -> None:
     julia().eval(f"""
         module Odds; import DiagramBridge: forward, pullback, parameters, buffers, register
@@ -265,7 +277,7 @@ def test_an_unknown_component_is_refused_with_the_known_ones() -> None:
 def test_code_that_does_not_run() -> None:
     with pytest.raises(JuliaError, match="UndefVarError"):
         session().eval("this_is_not_defined()")
-    with pytest.raises(JuliaError, match="(?i)syntax|parse|incomplete|premature"):
+    with pytest.raises(JuliaError, match=r"(?i)syntax|parse|incomplete|premature"):
         session().eval("1 +")
     session().eval("1 + 1")
 
@@ -342,8 +354,13 @@ def test_a_call_in_a_forked_child() -> None:
         report = "nothing was raised"
         try:
             names = []
-            for call in (stats, collect, lambda: session().eval("1"), lambda: losses.total.backward(retain_graph=True),
-                         lambda: objective.evaluate("scaled", batch)):
+            for call in (
+                stats,
+                collect,
+                lambda: session().eval("1"),
+                lambda: losses.total.backward(retain_graph=True),
+                lambda: objective.evaluate("scaled", batch),
+            ):
                 try:
                     call()
                     names.append("nothing")
@@ -369,8 +386,14 @@ def test_a_call_in_a_forked_child() -> None:
 def python(code: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """A fresh Python that runs code with a small mixed objective; nothing may be said on its standard error."""
     variables = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    run = subprocess.run([sys.executable, "-c", PREAMBLE + textwrap.dedent(code)], capture_output=True, text=True,
-                         timeout=timeout, env=variables, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", PREAMBLE + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=variables,
+        check=False,
+    )
     assert run.returncode == 0 and run.stderr == "", f"exit status {run.returncode}\n{run.stdout}\n{run.stderr}"
     return run
 

@@ -87,8 +87,13 @@ def test_every_layer_has_a_case() -> None:
 class Called:
     """The island of a diagram of one arrow as a function of its inputs and parameters, the latter being its own."""
 
-    def __init__(self, body: Any, sources: list[tuple[int, ...]], targets: list[tuple[int, ...]],
-                 dtype: torch.dtype = torch.float64) -> None:
+    def __init__(
+        self,
+        body: Any,
+        sources: list[tuple[int, ...]],
+        targets: list[tuple[int, ...]],
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
         d = one_arrow(body, sources, targets, str(dtype).removeprefix("torch."), agree=False)
         self.objective = bridge.compile(d)
         module = self.objective.components["f"]
@@ -105,7 +110,9 @@ class Called:
         return values[0] if len(values) == 1 else values
 
 
-def inputs_for(shapes: list[tuple[int, ...]], n: int, dtype: torch.dtype = torch.float64, seed: int = 5) -> list[Tensor]:
+def inputs_for(
+    shapes: list[tuple[int, ...]], n: int, dtype: torch.dtype = torch.float64, seed: int = 5
+) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [(2 * torch.randn(n, *shape, generator=generator, dtype=torch.float64)).to(dtype) for shape in shapes]
 
@@ -142,8 +149,27 @@ def test_extreme_values(name: str) -> None:
     """Zeros, infinities, NaN and what overflows: torch's own values (its gradients at kinks included)."""
     layer, shapes, target, reference = CASES[name]
     call = Called(body_of(layer, len(shapes)), shapes, [target])
-    special = torch.tensor([0.0, -0.0, 1e-300, -1e-300, 20.0, 20.000001, -745.0, 710.0, 1e30, -1e30, 3.0, -3.0, 6.0,
-                            float("inf"), -float("inf"), float("nan")], dtype=torch.float64)
+    special = torch.tensor(
+        [
+            0.0,
+            -0.0,
+            1e-300,
+            -1e-300,
+            20.0,
+            20.000001,
+            -745.0,
+            710.0,
+            1e30,
+            -1e30,
+            3.0,
+            -3.0,
+            6.0,
+            float("inf"),
+            -float("inf"),
+            float("nan"),
+        ],
+        dtype=torch.float64,
+    )
     n = 32
     generator = torch.Generator().manual_seed(1)
     inputs = [special[torch.randint(len(special), (n, *s), generator=generator)].requires_grad_() for s in shapes]
@@ -168,7 +194,11 @@ def other_layout(x: Tensor) -> Tensor:
 def test_inputs_that_are_not_contiguous_are_copied_and_counted() -> None:
     call = Called(layers.chain(layers.linear(3, 4), layers.tanh()), [S], [(2, 4)])
     (x,) = inputs_for([S], 7)
-    for mend in (other_layout, lambda x: x.transpose(0, 1).contiguous().transpose(0, 1), lambda x: x[:1].expand(7, 2, 3)):
+    for mend in (
+        other_layout,
+        lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
+        lambda x: x[:1].expand(7, 2, 3),
+    ):
         crooked = mend(x).requires_grad_()
         assert not crooked.is_contiguous()
         before = stats()
@@ -201,15 +231,18 @@ def assert_same(plain: Objective, mixed: Objective, batch: Batch, rtol: float = 
     (wanted, right), (found, left) = gradients(plain, batch), gradients(mixed, batch)
     assert wanted.keys() == found.keys() and right.keys() == left.keys()
     for name, value in wanted.items():
-        torch.testing.assert_close(found[name], value, rtol=rtol, atol=rtol, equal_nan=True, msg=lambda m: f"{name}: {m}")  # noqa: B023
+        torch.testing.assert_close(
+            found[name], value, rtol=rtol, atol=rtol, equal_nan=True, msg=lambda m, name=name: f"{name}: {m}"
+        )
     for name, gradient in right.items():
         other = left[name]
         if gradient is None or other is None:
             assert (gradient is None or not gradient.any()) and (other is None or not other.any()), name
             continue
         scale = float(gradient.nan_to_num(0, 0, 0).abs().max()) if gradient.numel() else 1.0
-        torch.testing.assert_close(other, gradient, rtol=rtol, atol=rtol * max(1.0, scale), equal_nan=True,
-                                   msg=lambda m: f"{name}: {m}")  # noqa: B023
+        torch.testing.assert_close(
+            other, gradient, rtol=rtol, atol=rtol * max(1.0, scale), equal_nan=True, msg=lambda m, name=name: f"{name}: {m}"
+        )
 
 
 def two_uses() -> Builder:
@@ -254,9 +287,15 @@ def frozen_and_detached() -> Builder:
     d = Builder("frozen")
     x = d.space("x", "float64", k=3)
     data = d.source("data", x=x, y=x)
+
     def body() -> Any:
         return layers.chain(layers.linear(3, 3), layers.tanh())
-    first, still, last = d.arrow("first", x, x, body()), d.arrow("still", x, x, body(), frozen=True), d.arrow("last", x, x, body())
+
+    first, still, last = (
+        d.arrow("first", x, x, body()),
+        d.arrow("still", x, x, body(), frozen=True),
+        d.arrow("last", x, x, body()),
+    )
     start = first(data.x)
     middle = still(start)
     d.agree(last(middle), data.y, by=bridge.mse(), name="through")
@@ -285,7 +324,9 @@ def without_columns() -> Builder:
     data = d.source("data", x=x, y=x)
     token = d.arrow("token", (), x, d.component("token", bridge.JuliaReference("token")))
     g = layers.GraphBuilder(2)
-    together = d.arrow("together", (x, x), x, g.build(g(layers.multiply(), g(layers.linear(3, 3), g.inputs[0]), g.inputs[1])))
+    together = d.arrow(
+        "together", (x, x), x, g.build(g(layers.multiply(), g(layers.linear(3, 3), g.inputs[0]), g.inputs[1]))
+    )
     alone = d.arrow("alone", x, x, layers.chain(layers.tanh(), layers.linear(3, 3)))
     t = token()
     d.agree(together(data.x, t), data.y, by=bridge.mse(), name="a")
@@ -381,19 +422,23 @@ class Token(torch.nn.Module):
 
 
 def test_terms_without_columns() -> None:
-    register("token", """
+    register(
+        "token",
+        """
         struct Token; value::Matrix{Float64}; end
         parameters(t::Token) = ("value" => t.value,)
         forward(t::Token, ::Tuple{}, train::Bool) = (2 .* t.value,), nothing
         pullback(t::Token, ::Nothing, (dy,)::Tuple) = (), (2 .* dropdims(dy, dims = 3),)
         Token([0.5 1.5; -1.0 0.25; 2.0 -0.75])
-    """)
+    """,
+    )
     mixed = bridge.compile(without_columns(), placement={"together": "julia", "alone": "julia"})
     reference = without_columns().build()
     from dataclasses import replace
 
     components = tuple(
-        replace(c, body=bridge.TorchReference("token")) if c.name == "token" else c for c in reference.components)
+        replace(c, body=bridge.TorchReference("token")) if c.name == "token" else c for c in reference.components
+    )
     plain = bridge.compile(replace(reference, components=components), {"token": Token()})
     plain.load_state_dict(mixed.state_dict())
     for n in (1, 4, 0):
@@ -457,7 +502,11 @@ def test_a_julia_component_with_parameters_and_buffers(g: str, dtype: str) -> No
             torch.testing.assert_close(left[name], right[name], rtol=tolerance, atol=tolerance)
         for optimiser in optimisers:
             optimiser.step()
-        assert mixed.get_buffer("components.f.calls").item() == plain.get_buffer("components.f.calls").item() == 2 * step + 2
+        assert (
+            mixed.get_buffer("components.f.calls").item()
+            == plain.get_buffer("components.f.calls").item()
+            == 2 * step + 2
+        )
     julia().eval(f"""
         let d = DiagramBridge.registered("dense")
             d.calls == [8] || error("calls: $(d.calls)")
@@ -485,7 +534,9 @@ def test_frozen_julia_components_keep_parameters_and_buffers(frozen: Any) -> Non
 
 def test_a_julia_component_is_not_asked_about_empty_batches() -> None:
     """As for torch modules: a mean over nothing would make its parameters NaN."""
-    register("mean", """
+    register(
+        "mean",
+        """
         struct Mean; w::Vector{Float64}; runs::Vector{Float64}; end
         parameters(m::Mean) = ("w" => m.w,)
         buffers(m::Mean) = ("runs" => m.runs,)
@@ -495,7 +546,8 @@ def test_a_julia_component_is_not_asked_about_empty_batches() -> None:
         end
         pullback(m::Mean, x, (dy,)::Tuple) = (m.w .* dy ./ maximum(x),), (vec(sum(dy .* x, dims = 2)) ./ maximum(x),)
         Mean([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
-    """)
+    """,
+    )
     d = Builder("mean")
     x = d.space("x", "float64", k=3)
     data = d.source("data", x=x, y=x)
@@ -518,8 +570,15 @@ def test_random_diagrams_in_random_places(drawn: Diagram, data: st.DataObject) -
     placement = {name: data.draw(st.sampled_from(["torch", "julia", "julia"])) for name in portable(diagram)}
     plain, mixed = twins(diagram, placement)
     sizes = {source.name: data.draw(st.sampled_from([0, 1, 2, 5])) for source in diagram.sources}
-    batch = batch_for(diagram, sizes, seed=data.draw(st.integers(0, 3)), variables={"length": data.draw(st.integers(1, 4))})
+    batch = batch_for(
+        diagram, sizes, seed=data.draw(st.integers(0, 3)), variables={"length": data.draw(st.integers(1, 4))}
+    )
     assert_same(plain, mixed, batch)
     for output in diagram.outputs:
-        torch.testing.assert_close(mixed.evaluate(output.name, batch), plain.evaluate(output.name, batch),
-                                   rtol=1e-10, atol=1e-10, equal_nan=True)
+        torch.testing.assert_close(
+            mixed.evaluate(output.name, batch),
+            plain.evaluate(output.name, batch),
+            rtol=1e-10,
+            atol=1e-10,
+            equal_nan=True,
+        )

@@ -29,7 +29,7 @@ __all__ = ["crossing", "refuse_tangents", "refuse_transforms"]
 
 _FIRST_KIND, _FIRST_VALUE = slot(0) + KIND, slot(0) + VALUE
 
-saving_hooks = torch._C._autograd._top_saved_tensors_default_hooks  # type: ignore[attr-defined]
+saving_hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 
 def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
@@ -94,7 +94,9 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                 # The tape lies over the copies; torch's check of versions is on the tensors themselves.
                 kept += [b for a, b in zip(tensors, passed, strict=True) if a is not b]
                 ctx.save_for_backward(token, *kept)
-            if saving_hooks(True) is not None:  # they may let go of what is saved: the tape's memory stays with the tape
+            if (
+                saving_hooks(True) is not None
+            ):  # they may let go of what is saved: the tape's memory stays with the tape
                 token.memory = [t.detach() for t in (*passed, *outputs)]  # type: ignore[attr-defined]
             if gradient_rooms:
                 ctx.batch = tensors[0].shape[0] if island.inputs else 0
@@ -111,7 +113,8 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                 tape = saved[0].tape.id
             except AttributeError:
                 raise UnsupportedError(
-                    "an island", "its saved tensors themselves, or a recomputation", "others, of saved_tensors_hooks") from None
+                    "an island", "its saved tensors themselves, or a recomputation", "others, of saved_tensors_hooks"
+                ) from None
             if not caller.may_call:
                 check_caller()
             needs, room = ctx.needs_input_grad[1:], None
@@ -138,7 +141,7 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                 island.abandon(frame, gradient_rooms)
                 raise
             if torch.is_grad_enabled():
-                results = _Final.apply(len(results), *results, *saved[1:], *gradients)
+                results = _Final.apply(len(results), *results, *saved[1:], *gradients)  # type: ignore[no-untyped-call]
             return (None, *results)
 
         @staticmethod
@@ -169,5 +172,7 @@ def refuse_tangents(tensors: tuple[Tensor, ...]) -> None:
 
 def refuse_transforms() -> None:
     """Say by name what made torch refuse a custom function."""
-    if torch._C._are_functorch_transforms_active():  # type: ignore[attr-defined]
-        raise UnsupportedError("an island", "ordinary calls", "a call inside vmap or another transform of torch.func") from None
+    if torch._C._are_functorch_transforms_active():
+        raise UnsupportedError(
+            "an island", "ordinary calls", "a call inside vmap or another transform of torch.func"
+        ) from None

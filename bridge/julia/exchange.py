@@ -18,8 +18,13 @@ from bridge.julia.structures import DATA_TYPES, DESCRIPTOR_SIZE
 __all__ = ["descriptors", "symbols"]
 
 _REFUSED = {
-    (0, 8): torch.int8, (0, 16): torch.int16, (1, 8): torch.uint8, (2, 16): torch.float16, (4, 16): torch.bfloat16,
-    (5, 64): torch.complex64, (5, 128): torch.complex128,
+    (0, 8): torch.int8,
+    (0, 16): torch.int16,
+    (1, 8): torch.uint8,
+    (2, 16): torch.float16,
+    (4, 16): torch.bfloat16,
+    (5, 64): torch.complex64,
+    (5, 128): torch.complex128,
 }  # named, so that a refusal can say what was found
 _CODES = {dtype: code | bits << 8 | 1 << 16 for (code, bits), dtype in (*DATA_TYPES.items(), *_REFUSED.items())}
 _DESCRIPTOR_WORDS = DESCRIPTOR_SIZE // 8

@@ -73,8 +73,17 @@ class Island:
     copy counted; anything else is refused by name.
     """
 
-    def __init__(self, session: Session, held: Held, inputs: Sequence[Place], parameters: Sequence[Place],
-                 outputs: Sequence[Place], *, application: int = 0, allow_device_copy: bool = False) -> None:
+    def __init__(
+        self,
+        session: Session,
+        held: Held,
+        inputs: Sequence[Place],
+        parameters: Sequence[Place],
+        outputs: Sequence[Place],
+        *,
+        application: int = 0,
+        allow_device_copy: bool = False,
+    ) -> None:
         self.session = session
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.arguments = (*inputs, *parameters)
@@ -91,8 +100,9 @@ class Island:
         self._held = held
         self._crossings = {train: crossing(self, TRAIN if train else 0) for train in (False, True)}
 
-    def __call__(self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool,
-                 seed: int = 0) -> tuple[Tensor, ...]:
+    def __call__(
+        self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool, seed: int = 0
+    ) -> tuple[Tensor, ...]:
         """The island's outputs for a batch.
 
         `inputs` are (N, …) tensors of the inputs' spaces, `parameters` those of its components in order. Gradients flow
@@ -102,7 +112,9 @@ class Island:
         if torch.compiler.is_compiling():
             return _outside_graph()(self, inputs, parameters, train=train, seed=seed)
         if torch.is_autocast_enabled("cpu"):
-            inputs = tuple(t.to(p.dtype) if t.is_floating_point() else t for t, p in zip(inputs, self.inputs, strict=True))
+            inputs = tuple(
+                t.to(p.dtype) if t.is_floating_point() else t for t, p in zip(inputs, self.inputs, strict=True)
+            )
         if self.allow_device_copy and any(t.device.type != "cpu" for t in inputs):
             return self._on_device(inputs, parameters, train=train, seed=seed)
         tensors = inputs + parameters
@@ -142,14 +154,16 @@ class Island:
         self.frames.append(frame)
         return outputs, tape
 
-    def mended_forward(self, tensors: tuple[Tensor, ...], flags: int,
-                       seed: int) -> tuple[tuple[Tensor, ...], int, tuple[Tensor, ...]]:
+    def mended_forward(
+        self, tensors: tuple[Tensor, ...], flags: int, seed: int
+    ) -> tuple[tuple[Tensor, ...], int, tuple[Tensor, ...]]:
         """`forward` with copies of the tensors that could not be passed, and the tensors that were."""
         mended = self._mend(tensors, "input")
         return *self.forward(mended, flags, seed), mended  # type: ignore[arg-type, return-value]
 
-    def mended_backward(self, tape: int, gradients: Sequence[Tensor | None], needs: tuple[bool, ...],
-                        batch: int) -> tuple[Tensor | None, ...]:
+    def mended_backward(
+        self, tape: int, gradients: Sequence[Tensor | None], needs: tuple[bool, ...], batch: int
+    ) -> tuple[Tensor | None, ...]:
         """The gradients of inputs and parameters, from copies of the outputs' gradients that could not be passed."""
         mended = self._mend(gradients, "gradient of output")
         self.session.prepare()
@@ -183,12 +197,15 @@ class Island:
         """The outputs that Julia answered with."""
         return tuple([self._take(frame, k, room, passed) for k in range(len(self.outputs))])  # type: ignore[misc]
 
-    def take_gradients(self, frame: Frame, room: dict[int, Tensor] | None,
-                       passed: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    def take_gradients(
+        self, frame: Frame, room: dict[int, Tensor] | None, passed: Sequence[Tensor | None]
+    ) -> tuple[Tensor | None, ...]:
         """The gradients that Julia answered with."""
         return tuple([self._take(frame, k, room, passed) for k in range(len(self.arguments))])
 
-    def _take(self, frame: Frame, k: int, room: dict[int, Tensor] | None, passed: Sequence[Tensor | None]) -> Tensor | None:
+    def _take(
+        self, frame: Frame, k: int, room: dict[int, Tensor] | None, passed: Sequence[Tensor | None]
+    ) -> Tensor | None:
         """The room that Julia filled, a tensor that was passed, a tensor over memory of its own, or `None` for zero."""
         words, start = frame.words, slot(k)
         kind = words[start + KIND]
@@ -223,8 +240,9 @@ class Island:
             raise UnsupportedError(what, "a tensor that Julia can share", "a refusal by DLPack's exchange functions")
         return mended
 
-    def _on_device(self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool,
-                   seed: int) -> tuple[Tensor, ...]:
+    def _on_device(
+        self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool, seed: int
+    ) -> tuple[Tensor, ...]:
         device = next(t.device for t in inputs if t.device.type != "cpu")
         copies = self.session.copies
 

@@ -17,8 +17,16 @@ from bridge.schema.generated import plan_pb2
 __all__ = ["load"]
 
 
-def load(session: Session, fragment: bytes, models: Mapping[str, JuliaModel], parameters: Mapping[str, tuple[torch.Tensor, ...]],
-         *, one_batch: bool, application: int = 0, allow_device_copy: bool = False) -> Island:
+def load(
+    session: Session,
+    fragment: bytes,
+    models: Mapping[str, JuliaModel],
+    parameters: Mapping[str, tuple[torch.Tensor, ...]],
+    *,
+    one_batch: bool,
+    application: int = 0,
+    allow_device_copy: bool = False,
+) -> Island:
     """The island of a fragment (`plan.proto`, canonical bytes).
 
     `models` has the module of each component of the user's, `parameters` each component's parameters in order, which tell
@@ -43,15 +51,29 @@ def load(session: Session, fragment: bytes, models: Mapping[str, JuliaModel], pa
         found = f"{len(tensors)}: parameters were added to a module, or taken away"
         raise BindingError(f"island of {names}", f"{len(loaded.gradients_filled) - count} parameters", found)
     arguments = [
-        Place("parameter", tuple(t.shape), t.dtype, False, loaded.gradients_filled[count + k], loaded.inputs_retained[count + k])
+        Place(
+            "parameter",
+            tuple(t.shape),
+            t.dtype,
+            False,
+            loaded.gradients_filled[count + k],
+            loaded.inputs_retained[count + k],
+        )
         for k, t in enumerate(tensors)
     ]
     outputs = [
         _place(register, spaces, uniform and loaded.outputs_filled[k], loaded.outputs_retained[k])
         for k, register in enumerate(message.outputs)
     ]
-    return Island(session, session.hold(loaded.island), inputs, arguments, outputs, application=application,
-                  allow_device_copy=allow_device_copy)
+    return Island(
+        session,
+        session.hold(loaded.island),
+        inputs,
+        arguments,
+        outputs,
+        application=application,
+        allow_device_copy=allow_device_copy,
+    )
 
 
 def _place(register: int, spaces: Mapping[int, Any], filled: bool, retained: bool) -> Place:

@@ -69,7 +69,11 @@ class _Lent:
     def __init__(self, address: int, shape: tuple[int, ...], type_string: str, owner: Held) -> None:
         self.owner = owner
         self.__array_interface__: dict[str, Any] = {
-            "data": (address, False), "shape": shape, "typestr": type_string, "version": 3}
+            "data": (address, False),
+            "shape": shape,
+            "typestr": type_string,
+            "version": 3,
+        }
 
 
 def borrow(address: int, shape: tuple[int, ...], dtype: torch.dtype, owner: Held) -> torch.Tensor:

@@ -91,14 +91,20 @@ class Session:
             self.c_backward: Callable[..., int] = _function(addresses[5], word, pointer, ctypes.py_object, needs)
         else:
             self.c_forward = _describing_forward(
-                _function(addresses[1], word, pointer, integer, pointer, integer, pointer, pointer))
+                _function(addresses[1], word, pointer, integer, pointer, integer, pointer, pointer)
+            )
             self.c_backward = _describing_backward(
-                _function(addresses[2], word, word, integer, pointer, integer, pointer, needs))
+                _function(addresses[2], word, word, integer, pointer, integer, pointer, needs)
+            )
 
     def _shake_hands(self, known: dict[str, int]) -> Any:
         hello = control.Hello(
-            abi_version=ABI_VERSION, descriptor_size=DESCRIPTOR_SIZE, mode_size=MODE_SIZE, slot_size=SLOT_SIZE,
-            symbols=[control.Symbol(name=name, address=address) for name, address in sorted(known.items())])
+            abi_version=ABI_VERSION,
+            descriptor_size=DESCRIPTOR_SIZE,
+            mode_size=MODE_SIZE,
+            slot_size=SLOT_SIZE,
+            symbols=[control.Symbol(name=name, address=address) for name, address in sorted(known.items())],
+        )
         return self.control(control.Request(hello=hello)).handshake
 
     def prepare(self) -> None:
@@ -108,7 +114,7 @@ class Session:
         while released:
             self._release(released.pop())
 
-    def failure(self, status: int) -> Exception:
+    def failure(self, status: int) -> BaseException:
         """The exception behind a status that is not OK."""
         if status == UNSUPPORTED:
             return MendableError()
@@ -154,8 +160,15 @@ class Session:
         """What has been counted; with `reset` the running counts start again at 0."""
         counts = self.control(control.Request(statistics=control.Statistics(reset=reset))).counts
         found = Statistics(
-            counts.forwards, counts.backwards, counts.crossed_bytes, counts.copies + self.copies.number,
-            counts.copied_bytes + self.copies.bytes, counts.islands, counts.tapes, counts.owners)
+            counts.forwards,
+            counts.backwards,
+            counts.crossed_bytes,
+            counts.copies + self.copies.number,
+            counts.copied_bytes + self.copies.bytes,
+            counts.islands,
+            counts.tapes,
+            counts.owners,
+        )
         if reset:
             self.copies.number = self.copies.bytes = 0
         return found
@@ -170,7 +183,9 @@ def _describing_forward(function: Callable[..., int]) -> Callable[..., int]:
 
     def call(island: int, frame: int, tensors: Sequence[Tensor]) -> int:
         words = descriptors(tensors)
-        return function(island, frame, len(tensors), ctypes.addressof(words), 0, frame + SLOTS_OFFSET, frame + TAPE_OFFSET)
+        return function(
+            island, frame, len(tensors), ctypes.addressof(words), 0, frame + SLOTS_OFFSET, frame + TAPE_OFFSET
+        )
 
     return call
 

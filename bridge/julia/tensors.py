@@ -49,18 +49,23 @@ def mend(tensors: Sequence[Tensor | None], what: str, copies: Copies) -> tuple[T
 def _mend(tensor: Tensor, element: str, copies: Copies) -> Tensor:
     if not isinstance(tensor, Tensor):
         raise UnsupportedError(element, "a torch tensor", type(tensor).__name__)
-    functorch = torch._C._functorch  # type: ignore[attr-defined]
+    functorch = torch._C._functorch
     if functorch.is_functorch_wrapped_tensor(tensor) or functorch.is_legacy_batchedtensor(tensor):
-        raise UnsupportedError(element, "an ordinary tensor", "one inside vmap or another functional transform of torch.func")
+        raise UnsupportedError(
+            element, "an ordinary tensor", "one inside vmap or another functional transform of torch.func"
+        )
     if type(tensor) not in PLAIN:
         raise UnsupportedError(element, "an ordinary tensor", f"an instance of its subclass {type(tensor).__name__}")
     if tensor.layout != torch.strided:
         raise UnsupportedError(element, "a dense tensor", f"one of layout {tensor.layout}")
     if tensor.device.type != "cpu":
         raise UnsupportedError(
-            element, "a tensor on the CPU (or allow_device_copy=True, which copies)", f"one on {tensor.device}")
+            element, "a tensor on the CPU (or allow_device_copy=True, which copies)", f"one on {tensor.device}"
+        )
     if tensor.dtype not in _ACCEPTED:
-        raise UnsupportedError(element, "float32, float64, int32, int64 or bool", str(tensor.dtype).removeprefix("torch."))
+        raise UnsupportedError(
+            element, "float32, float64, int32, int64 or bool", str(tensor.dtype).removeprefix("torch.")
+        )
     if tensor.is_neg():
         tensor = copies.count(tensor.resolve_neg())
     if not tensor.is_contiguous() or tensor.data_ptr() % _ALIGNMENT:

@@ -104,7 +104,9 @@ def in_mode(modules: Sequence[nn.Module], train: bool) -> Iterator[None]:
 @contextmanager
 def constant_buffers(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Let modules work on copies of their buffers, so that their own never change."""
-    saved = [(module._buffers, dict(module._buffers)) for module in modules if module._buffers and not _only_reads(module)]
+    saved = [
+        (module._buffers, dict(module._buffers)) for module in modules if module._buffers and not _only_reads(module)
+    ]
     copies: dict[int, Tensor] = {}
     for buffers, own in saved:
         for name, buffer in own.items():
@@ -123,7 +125,9 @@ def _only_reads(module: nn.Module) -> bool:
     return not module.training and type(module) in _READERS
 
 
-_READERS = frozenset({nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d})
+_READERS = frozenset(
+    {nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d}
+)
 
 
 @contextmanager

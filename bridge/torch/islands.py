@@ -59,9 +59,14 @@ def _bind(
     gather = [(frozen, _arguments(module)) for frozen, module in used]
     sizes = {name: get() for name, (_, get) in zip(planned.components, gather, strict=True)}
     island = load(
-        julia, fragment(plan, diagram, planned), models, sizes, one_batch=_has_one_batch(plan, planned),
+        julia,
+        fragment(plan, diagram, planned),
+        models,
+        sizes,
+        one_batch=_has_one_batch(plan, planned),
         application=_first_application(plan.instructions[planned.first : planned.first + planned.count]),
-        allow_device_copy=allow_device_copy)
+        allow_device_copy=allow_device_copy,
+    )
     buffered = [model for model in models.values() if any(True for _ in model.buffers())]
 
     def call(inputs: tuple[Tensor, ...], train: bool, seed: int) -> tuple[Tensor, ...]:

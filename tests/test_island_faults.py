@@ -547,7 +547,7 @@ def test_ctrl_c_at_any_moment() -> None:
         assert caught == raised == 100
         optimiser.zero_grad()
         gc.collect(); collect(); after = stats()
-        assert after.tapes == before.tapes and after.owners == before.owners, (before, after)
+        assert after.tapes == before.tapes and after.owners <= before.owners, (before, after)
         restart()
         assert [step() for _ in range(3)] == wanted
     """)

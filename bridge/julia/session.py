@@ -30,6 +30,7 @@ from bridge.julia.structures import (
     INTERRUPTED,
     MODE_SIZE,
     OK,
+    RELEASE,
     SLOT_SIZE,
     SLOTS_OFFSET,
     TAPE_OFFSET,
@@ -91,7 +92,7 @@ class Session:
             self.c_backward: Callable[..., int] = _function(addresses[5], word, pointer, ctypes.py_object, needs)
         else:
             self.c_forward = _describing_forward(
-                _function(addresses[1], word, pointer, integer, pointer, integer, pointer, pointer)
+                _function(addresses[1], word, pointer, integer, pointer, integer, pointer, pointer), self._release
             )
             self.c_backward = _describing_backward(
                 _function(addresses[2], word, word, integer, pointer, integer, pointer, needs)
@@ -178,11 +179,12 @@ def _function(address: int, *arguments: Any) -> Any:
     return ctypes.PYFUNCTYPE(ctypes.c_int32, *arguments)(address)
 
 
-def _describing_forward(function: Callable[..., int]) -> Callable[..., int]:
+def _describing_forward(function: Callable[..., int], release: Callable[[int], int]) -> Callable[..., int]:
     """The vtable's forward for a frame and a tuple of tensors, where torch does not describe them itself."""
 
     def call(island: int, frame: int, tensors: Sequence[Tensor]) -> int:
         words = descriptors(tensors)
+        release(ctypes.c_uint64.from_address(frame + 8 * RELEASE).value)
         return function(
             island, frame, len(tensors), ctypes.addressof(words), 0, frame + SLOTS_OFFSET, frame + TAPE_OFFSET
         )

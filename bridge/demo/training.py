@@ -98,7 +98,7 @@ def accuracy(logits: Tensor, label: Tensor) -> float:
 def largest_difference(curve: Sequence[float], other: Sequence[float]) -> float:
     """The largest relative difference between two curves, against the second.
 
-    >>> largest_difference([1.0, 2.0], [1.0, 1.6])
+    >>> largest_difference([1.0, 1.5], [1.0, 2.0])
     0.25
     """
     return max(abs(a - b) / abs(b) for a, b in zip(curve, other, strict=True))

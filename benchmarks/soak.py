@@ -82,7 +82,7 @@ def train(steps: int, forced: bool, settled: int = SETTLED) -> dict[str, Any]:
     """Train for so many steps; the digest of all parameters and buffers, and resident memory in KiB at two steps."""
     import torch
 
-    from bridge.julia.session import collect, session, stats
+    from bridge.julia.session import collect, stats
 
     model = objective()
     optimiser = torch.optim.Adam(model.trainable_parameters(), 1e-3)

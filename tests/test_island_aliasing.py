@@ -1109,6 +1109,7 @@ def test_without_exchange_functions() -> None:
 
 def test_tapes_and_owners_return_to_zero_after_training() -> None:
     _, objective, batch = both()
+    objective(batch)  # loads its island
     with nothing_lost():
         optimiser = torch.optim.Adam(objective.parameters())
         for _ in range(5):

@@ -1067,7 +1067,7 @@ def describing() -> Session:
     """A session that describes each tensor in Python, as it must with a torch without DLPack's exchange functions."""
     made = Session(julia().runtime)
     addresses = [int(a) for a in made.runtime.eval_string("join(UInt.(DiagramBridge.vtable()), ',')").split(",")]
-    made._bind(addresses, objects=False)
+    made._bind(addresses, {})
     return made
 
 

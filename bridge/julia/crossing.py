@@ -1,8 +1,12 @@
 """The function of PyTorch's autograd that an island is, with its tape in Julia.
 
-The tape's handle lives in a token, a tensor that is saved for the way back together with every tensor that the tape
-refers to. So a second backward, a graph that is freed and a change in place meet torch's own checks, and a graph that is
-dropped without a backward frees its tape.
+The tape lives as long as torch's node of the graph: a weak reference to it puts the tape's number in the release queue, so
+that a graph that is dropped without a backward frees its tape. A backward that keeps no graph frees it at once, where
+torch frees its saved tensors. What the tape refers to is saved with torch, so that a second backward, a graph that is freed
+and a change in place meet torch's own checks.
+
+Where saved tensors are given to hooks (activation checkpointing), a recomputation has a tape of its own: there the tape
+lives with a token, a tensor that is saved with the others.
 
 Each island has classes of its own, one a mode: what never changes is a local name of theirs, and the common case (every
 tensor can be shared as it is) runs straight through. At 16 floats all of it has the time of some hundred bytecodes.
@@ -18,33 +22,30 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from bridge.errors import UnsupportedError
-from bridge.julia.ownership import Held
-from bridge.julia.structures import ALIAS, FLAGS, GRAD, KIND, OK, RELEASE, SEED, TAPE, VALUE, slot
-from bridge.julia.tensors import PLAIN, MendableError
+from bridge.julia.tensors import MendableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.julia.island import Island
 
 __all__ = ["crossing", "refuse_tangents", "refuse_transforms"]
 
-_FIRST_KIND, _FIRST_VALUE = slot(0) + KIND, slot(0) + VALUE
-
 saving_hooks = torch._C._autograd._top_saved_tensors_default_hooks
+keeps_graph = torch._C._autograd._get_current_graph_task_keep_graph
 
 
-def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
-    """The autograd function of an island in one mode: `apply(seed, *tensors)` gives its outputs as a tuple."""
+def crossing(island: Island, flags: int) -> Callable[..., tuple[Tensor, ...]]:
+    """The autograd function of an island in one mode: it takes a seed and the tensors, and gives the outputs."""
     session = island.session
-    caller, check_caller = session.runtime.caller, session.runtime.check_caller
-    ids, dropped, prepare = session.released.ids, session.released.dropped, session.prepare
-    hold, put_back = session.released.hold, dropped.append
-    c_forward, c_backward = session.c_forward, session.c_backward
-    number, spare, spare_backward = island.number, island.frames, island.gradient_frames
+    caller, check_caller, prepare = session.runtime.caller, session.runtime.check_caller, session.prepare
+    ids, dropped, hold = session.released.ids, session.released.dropped, session.released.hold
+    put_back, next_dropped, number = dropped.append, dropped.popleft, session.tape_numbers.__next__
+    spare, spare_backward = island.frames[flags], island.gradient_frames
     rooms, gradient_rooms = island.rooms, island.gradient_rooms
     retained, retained_outputs, discrete = island.retained_arguments, island.retained_outputs, island.discrete_outputs
     keeps_all = len(retained) == len(island.arguments)
-    one_output, one_argument = len(island.outputs) == 1, len(island.arguments) == 1
-    flags |= GRAD
+    one_output = len(island.outputs) == 1
     nothing = torch.empty(0)
 
     class Crossing(torch.autograd.Function):
@@ -52,52 +53,50 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
         def forward(ctx: Any, seed: int, *tensors: Tensor) -> tuple[Tensor, ...]:
             if not caller.may_call:
                 check_caller()
-            passed, room = tensors, None
-            frame = spare.pop() if spare else island.new_frame()
-            words = frame.words
+            frame = spare.pop() if spare else island.new_frame(flags)
+            passed, room, tape = tensors, None, number()
+            released = ids.pop(next_dropped()) if dropped else 0  # the tape of the step before, as a rule
             try:
                 for tensor in tensors:
-                    if type(tensor) not in PLAIN or tensor.is_neg():
+                    if tensor.is_neg():
                         raise MendableError
-                words[FLAGS] = flags
-                words[SEED] = seed
-                words[RELEASE] = ids.pop(dropped.popleft()) if dropped else 0  # the tape of the step before, as a rule
                 if dropped:
                     prepare()
                 if rooms:
-                    room = island.offer(words, tensors[0].shape[0])
-                if (status := c_forward(number, frame.address, tensors)) != OK:
-                    raise session.failure(status)
-                if one_output and words[_FIRST_KIND] == ALIAS:
-                    outputs: tuple[Tensor, ...] = (tensors[words[_FIRST_VALUE]],)
-                else:
-                    outputs = island.take(frame, room, tensors)
-                token = nothing.detach()
-                held = token.tape = Held()  # type: ignore[attr-defined]
-                held.id = words[TAPE]
-                ids[ref(held, put_back)] = words[TAPE]
-                words[TAPE] = 0
+                    room = island.offer(tensors[0].shape[0])
+                outputs: Any = frame.call(tape, seed, released, room, *tensors)
+                if type(outputs) is not tuple:
+                    outputs = island.take(outputs, frame, room, tensors)
                 spare.append(frame)
             except MendableError:
-                outputs, tape, passed = island.mended_forward(tensors, flags, seed)
-                token = nothing.detach()
-                token.tape = hold(tape)  # type: ignore[attr-defined]
+                outputs, passed = island.mended_forward(tensors, flags, seed, tape)
             except BaseException:  # a signal's handler may raise between any two calls
-                hold(words[TAPE])
-                hold(words[RELEASE])
+                hold(tape)
+                hold(released)
                 island.abandon(frame, rooms)
                 raise
-            if keeps_all and passed is tensors:
-                ctx.save_for_backward(token, *tensors, *[outputs[k] for k in retained_outputs])
+            if saving_hooks(True) is None:
+                ids[ref(ctx, put_back)] = ctx.tape = tape
+                kept = tensors
             else:
-                kept = [tensors[k] for k in retained] + [outputs[k] for k in retained_outputs]
-                # The tape lies over the copies; torch's check of versions is on the tensors themselves.
-                kept += [b for a, b in zip(tensors, passed, strict=True) if a is not b]
-                ctx.save_for_backward(token, *kept)
-            if (
-                saving_hooks(True) is not None
-            ):  # they may let go of what is saved: the tape's memory stays with the tape
+                ctx.tape = 0
+                token = nothing.detach()
+                token.tape = hold(tape)  # type: ignore[attr-defined]
+                # The hooks may let go of what is saved: the tape's memory stays with the tape.
                 token.memory = [t.detach() for t in (*passed, *outputs)]  # type: ignore[attr-defined]
+                kept = (token, *tensors)
+            if not keeps_all:
+                kept = (*kept[: len(kept) - len(tensors)], *[tensors[k] for k in retained])
+            if passed is not tensors:  # the tape lies over the copies; torch checks the versions of the tensors themselves
+                kept += tuple([b for a, b in zip(tensors, passed, strict=True) if a is not b])
+            for k in retained_outputs:
+                output = outputs[k]
+                for tensor in tensors:
+                    if tensor is output:
+                        break
+                else:
+                    kept += (output,)
+            ctx.save_for_backward(*kept)
             if gradient_rooms:
                 ctx.batch = tensors[0].shape[0] if island.inputs else 0
             if not one_output:
@@ -109,46 +108,46 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
         @staticmethod
         def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
             saved = ctx.saved_tensors  # held to the end: a checkpoint makes them anew for this pass, the tape with them
-            try:
-                tape = saved[0].tape.id
-            except AttributeError:
-                raise UnsupportedError(
-                    "an island", "its saved tensors themselves, or a recomputation", "others, of saved_tensors_hooks"
-                ) from None
             if not caller.may_call:
                 check_caller()
-            needs, room = ctx.needs_input_grad[1:], None
-            results: tuple[Tensor | None, ...]
+            tape, keep, needs, room = ctx.tape, keeps_graph(), ctx.needs_input_grad, None
+            if not tape:
+                tape, keep = _of_token(saved[0]), True
             frame = spare_backward.pop() if spare_backward else island.new_gradient_frame()
-            words = frame.words
             try:
                 for gradient in gradients:
-                    if gradient is not None and (type(gradient) not in PLAIN or gradient.is_neg()):
+                    if gradient is not None and gradient.is_neg():
                         raise MendableError
-                words[TAPE] = tape
                 if gradient_rooms:
-                    room = island.offer_gradients(words, ctx.batch, needs)
-                if (status := c_backward(number, frame.address, gradients, bytes(needs))) != OK:
-                    raise session.failure(status)
-                if one_argument and words[_FIRST_KIND] == ALIAS:
-                    results = (gradients[words[_FIRST_VALUE]],)
-                else:
-                    results = island.take_gradients(frame, room, gradients)
+                    room = island.offer_gradients(ctx.batch, needs)
+                results: Any = frame.call(tape, keep, needs, room, *gradients)
+                if type(results) is not tuple:
+                    results = (None, *island.take(results, frame, room, gradients))
                 spare_backward.append(frame)
             except MendableError:
-                results = island.mended_backward(tape, gradients, needs, getattr(ctx, "batch", 0))
+                results = island.mended_backward(tape, keep, gradients, needs, getattr(ctx, "batch", 0))
             except BaseException:
                 island.abandon(frame, gradient_rooms)
                 raise
             if torch.is_grad_enabled():
-                results = _Final.apply(len(results), *results, *saved[1:], *gradients)  # type: ignore[no-untyped-call]
-            return (None, *results)
+                results = _Final.apply(len(results), *results, *saved, *gradients)  # type: ignore[no-untyped-call]
+            return results
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Any) -> NoReturn:
             raise UnsupportedError("an island", "reverse mode", "forward-mode differentiation")
 
-    return Crossing
+    # torch.autograd.Function's own `apply` only looks for functional transforms first, which an island has refused by then.
+    return super(torch.autograd.Function, Crossing).apply  # type: ignore[misc]
+
+
+def _of_token(token: Tensor) -> int:
+    try:
+        return token.tape.id  # type: ignore[attr-defined, no-any-return]
+    except AttributeError:
+        raise UnsupportedError(
+            "an island", "its saved tensors themselves, or a recomputation", "others, of saved_tensors_hooks"
+        ) from None
 
 
 class _Final(torch.autograd.Function):
@@ -171,8 +170,5 @@ def refuse_tangents(tensors: tuple[Tensor, ...]) -> None:
 
 
 def refuse_transforms() -> None:
-    """Say by name what made torch refuse a custom function."""
-    if torch._C._are_functorch_transforms_active():
-        raise UnsupportedError(
-            "an island", "ordinary calls", "a call inside vmap or another transform of torch.func"
-        ) from None
+    """Refuse by name a call inside a functional transform of torch's."""
+    raise UnsupportedError("an island", "ordinary calls", "a call inside vmap or another transform of torch.func")

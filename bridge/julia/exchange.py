@@ -1,6 +1,6 @@
 """The C functions that a tensor is described with, and where they are found.
 
-torch ≥ 2.10 has DLPack's exchange functions: Julia asks them about each tensor of a tuple, at some 0.1 µs each. Older
+torch ≥ 2.10 has DLPack's exchange functions: Julia asks them about each tensor of a call, at some 0.1 µs each. Older
 releases have their tensors described here, at some 2 µs each.
 """
 
@@ -12,8 +12,10 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from bridge.julia.structures import DATA_TYPES, DESCRIPTOR_SIZE
+from bridge.julia.tensors import PLAIN
 
 __all__ = ["descriptors", "symbols"]
 
@@ -29,6 +31,17 @@ _REFUSED = {
 _CODES = {dtype: code | bits << 8 | 1 << 16 for (code, bits), dtype in (*DATA_TYPES.items(), *_REFUSED.items())}
 _DESCRIPTOR_WORDS = DESCRIPTOR_SIZE // 8
 _CPU, _ELSEWHERE = 1, 0
+_PYTHON_FUNCTIONS = (
+    "PyErr_CheckSignals",
+    "PyErr_Clear",
+    "PyErr_Occurred",
+    "Py_IncRef",
+    "PyLong_AsUnsignedLongLongMask",
+    "PyLong_FromLong",
+    "PyTuple_GetItem",
+    "PyTuple_New",
+    "PyTuple_SetItem",
+)
 _FROM_OBJECT = 5  # the place of dltensor_from_py_object_no_sync in dlpack.h's DLPackExchangeAPI, in words
 
 
@@ -36,9 +49,12 @@ def symbols() -> dict[str, int]:
     """Addresses of C functions and objects that Julia calls or compares with, by name."""
     found = {
         name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
-        for name in ("PyErr_CheckSignals", "PyErr_Clear", "PyTuple_GetItem")
+        for name in _PYTHON_FUNCTIONS
     }
-    found["_Py_NoneStruct"] = id(None)
+    objects = {"_Py_NoneStruct": None, "_Py_TrueStruct": True, "torch.Tensor": Tensor, "torch.nn.Parameter": Parameter}
+    found.update((name, id(thing)) for name, thing in objects.items())
+    # The type is the last field of an object's head, in every build of CPython.
+    found["offsetof(PyObject, ob_type)"] = object.__basicsize__ - ctypes.sizeof(ctypes.c_void_p)
     found.update(_exchange())
     found.update(_blas())
     return found
@@ -84,7 +100,8 @@ def descriptors(tensors: Sequence[Tensor | None]) -> ctypes.Array[ctypes.c_uint6
     base = ctypes.addressof(words)
     for k, (tensor, rank) in enumerate(zip(tensors, ranks, strict=True)):
         start = _DESCRIPTOR_WORDS * k
-        words[start + 1] = _CPU if tensor is None or tensor.device.type == "cpu" else _ELSEWHERE
+        plain = tensor is None or (tensor.device.type == "cpu" and type(tensor) in PLAIN)
+        words[start + 1] = _CPU if plain else _ELSEWHERE
         if tensor is None:
             words[start + 2] = 0xFFFFFFFF
             continue

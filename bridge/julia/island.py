@@ -18,31 +18,20 @@ from torch.autograd import forward_ad
 from bridge.errors import UnsupportedError
 from bridge.julia.crossing import crossing, refuse_tangents, refuse_transforms
 from bridge.julia.ownership import Held, borrow
-from bridge.julia.structures import (
-    ALIAS,
-    APPLICATION,
-    DATA,
-    FILLED,
-    FLAGS,
-    KIND,
-    OK,
-    OWNED,
-    RELEASE,
-    SEED,
-    TAPE,
-    TRAIN,
-    VALUE,
-    VIEW,
-    Frame,
-    Words,
-    slot,
-)
-from bridge.julia.tensors import PLAIN, MendableError, mend
+from bridge.julia.structures import ALIAS, DATA, FILLED, KIND, OK, OWNED, TRAIN, VALUE, VIEW, Frame, slot
+from bridge.julia.tensors import MendableError, mend
 
 if TYPE_CHECKING:
     from bridge.julia.session import Session
 
 __all__ = ["Island", "Place"]
+
+is_compiling, is_autocast_enabled, is_grad_enabled = (
+    torch.compiler.is_compiling,
+    torch.is_autocast_enabled,
+    torch.is_grad_enabled,
+)
+are_transforms_active = torch._C._are_functorch_transforms_active
 
 
 @dataclass(frozen=True)
@@ -94,7 +83,7 @@ class Island:
         self.discrete_outputs = _where(self.outputs, lambda place: not place.dtype.is_floating_point)
         self.rooms = _where(self.outputs, lambda place: place.filled and place.sizes is not None)
         self.gradient_rooms = _where(self.arguments, lambda place: place.filled and place.sizes is not None)
-        self.frames: list[Frame] = []
+        self.frames: dict[int, list[Frame]] = {0: [], TRAIN: []}
         self.gradient_frames: list[Frame] = []
         self.number = held.id
         self._held = held
@@ -109,109 +98,109 @@ class Island:
         to each of them that requires one. Raises JuliaError for an exception in Julia, UnsupportedError for what an
         island refuses, JuliaUnavailable in another thread or a forked child.
         """
-        if torch.compiler.is_compiling():
+        if is_compiling():
             return _outside_graph()(self, inputs, parameters, train=train, seed=seed)
-        if torch.is_autocast_enabled("cpu"):
+        if is_autocast_enabled("cpu"):
             inputs = tuple(
                 t.to(p.dtype) if t.is_floating_point() else t for t, p in zip(inputs, self.inputs, strict=True)
             )
         if self.allow_device_copy and any(t.device.type != "cpu" for t in inputs):
             return self._on_device(inputs, parameters, train=train, seed=seed)
+        if are_transforms_active():
+            refuse_transforms()
         tensors = inputs + parameters
         if forward_ad._current_level >= 0:
             refuse_tangents(tensors)
+        if is_grad_enabled():
+            for tensor in tensors:
+                if tensor.requires_grad:
+                    return self._crossings[train](seed, *tensors)
+        flags = TRAIN if train else 0
         try:
-            if torch.is_grad_enabled():
-                for tensor in tensors:
-                    if tensor.requires_grad:
-                        return self._crossings[train].apply(seed, *tensors)  # type: ignore[no-any-return]
-            return self._untaped(tensors, TRAIN if train else 0, seed)
-        except (RuntimeError, NotImplementedError):
-            refuse_transforms()
-            raise
-
-    def _untaped(self, tensors: tuple[Tensor, ...], flags: int, seed: int) -> tuple[Tensor, ...]:
-        try:
-            return self.forward(tensors, flags, seed)[0]
+            return self.forward(tensors, flags, seed)
         except MendableError:
             return self.mended_forward(tensors, flags, seed)[0]
 
-    def forward(self, tensors: tuple[Tensor, ...], flags: int, seed: int) -> tuple[tuple[Tensor, ...], int]:
-        """The outputs, and the id of the tape that the flag GRAD asks for; nothing is recorded by autograd.
+    def forward(self, tensors: tuple[Tensor, ...], flags: int, seed: int, tape: int = 0) -> tuple[Tensor, ...]:
+        """The outputs, with nothing recorded by autograd; `tape` numbers the tape for a way back, if one is wanted.
 
         Raises MendableError where a tensor can't be passed as it is.
         """
         self.session.prepare()
-        if any(type(tensor) not in PLAIN or tensor.is_neg() for tensor in tensors):
+        if any(tensor.is_neg() for tensor in tensors):
             raise MendableError
-        frame = self.frames.pop() if self.frames else self.new_frame()
-        frame.words[FLAGS], frame.words[SEED], frame.words[RELEASE] = flags, seed, 0
-        room = self.offer(frame.words, tensors[0].shape[0]) if self.rooms else None
-        status = self.session.c_forward(self.number, frame.address, tensors)
-        if status != OK:
-            raise self.session.failure(status)
-        outputs, tape = self.take(frame, room, tensors), frame.words[TAPE]
-        self.frames.append(frame)
-        return outputs, tape
+        frame = self.frames[flags].pop() if self.frames[flags] else self.new_frame(flags)
+        room = self.offer(tensors[0].shape[0]) if self.rooms else None
+        outputs = self.take(frame.call(tape, seed, 0, room, *tensors), frame, room, tensors)
+        self.frames[flags].append(frame)
+        return outputs  # type: ignore[return-value]
 
     def mended_forward(
-        self, tensors: tuple[Tensor, ...], flags: int, seed: int
-    ) -> tuple[tuple[Tensor, ...], int, tuple[Tensor, ...]]:
+        self, tensors: tuple[Tensor, ...], flags: int, seed: int, tape: int = 0
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """`forward` with copies of the tensors that could not be passed, and the tensors that were."""
         mended = self._mend(tensors, "input")
-        return *self.forward(mended, flags, seed), mended  # type: ignore[arg-type, return-value]
+        return self.forward(mended, flags, seed, tape), mended  # type: ignore[arg-type, return-value]
 
     def mended_backward(
-        self, tape: int, gradients: Sequence[Tensor | None], needs: tuple[bool, ...], batch: int
+        self, tape: int, keep: bool, gradients: Sequence[Tensor | None], needs: tuple[bool, ...], batch: int
     ) -> tuple[Tensor | None, ...]:
-        """The gradients of inputs and parameters, from copies of the outputs' gradients that could not be passed."""
+        """The answer of a backward call, from copies of the outputs' gradients that could not be passed."""
         mended = self._mend(gradients, "gradient of output")
         self.session.prepare()
         frame = self.new_gradient_frame()
-        frame.words[TAPE] = tape
-        room = self.offer_gradients(frame.words, batch, needs) if self.gradient_rooms else None
-        status = self.session.c_backward(self.number, frame.address, mended, bytes(needs))
-        if status != OK:
-            raise self.session.failure(status)
-        return self.take_gradients(frame, room, mended)
+        room = self.offer_gradients(batch, needs) if self.gradient_rooms else None
+        results = frame.call(tape, keep, needs, room, *mended)
+        return results if type(results) is tuple else (None, *self.take(results, frame, room, mended))
 
-    def new_frame(self) -> Frame:
-        """Memory for one call of forward."""
-        frame = Frame(len(self.outputs))
-        frame.words[APPLICATION] = self.application
+    def new_frame(self, flags: int) -> Frame:
+        """Memory for one call of forward in a mode."""
+        frame = Frame(self.number, flags, self.application, len(self.outputs), len(self.arguments))
+        frame.call = self.session.bind_forward(frame)
         return frame
 
     def new_gradient_frame(self) -> Frame:
         """Memory for one call of backward."""
-        return Frame(len(self.arguments))
+        frame = Frame(self.number, 0, self.application, len(self.arguments), len(self.outputs))
+        frame.call = self.session.bind_backward(frame)
+        return frame
 
-    def offer(self, words: Words, batch: int) -> dict[int, Tensor]:
-        """Give Julia memory for the outputs that it writes."""
-        return {k: _offer(words, k, self.outputs[k].room(batch)) for k in self.rooms}
+    def offer(self, batch: int) -> tuple[Tensor | None, ...]:
+        """Memory for the outputs that Julia writes."""
+        return tuple([place.room(batch) if k in self.rooms else None for k, place in enumerate(self.outputs)])
 
-    def offer_gradients(self, words: Words, batch: int, needs: tuple[bool, ...]) -> dict[int, Tensor]:
-        """Give Julia memory for the gradients that it writes and that are asked for."""
-        return {k: _offer(words, k, self.arguments[k].room(batch)) for k in self.gradient_rooms if needs[k]}
+    def offer_gradients(self, batch: int, needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
+        """Memory for the gradients that Julia writes and that are asked for; `needs` begins with the seed's."""
+        return tuple(
+            [p.room(batch) if needs[k + 1] and k in self.gradient_rooms else None for k, p in enumerate(self.arguments)]
+        )
 
-    def take(self, frame: Frame, room: dict[int, Tensor] | None, passed: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The outputs that Julia answered with."""
-        return tuple([self._take(frame, k, room, passed) for k in range(len(self.outputs))])  # type: ignore[misc]
-
-    def take_gradients(
-        self, frame: Frame, room: dict[int, Tensor] | None, passed: Sequence[Tensor | None]
+    def take(
+        self,
+        answer: tuple[Tensor | None, ...] | int,
+        frame: Frame,
+        rooms: Sequence[Tensor | None] | None,
+        passed: Sequence[Tensor | None],
     ) -> tuple[Tensor | None, ...]:
-        """The gradients that Julia answered with."""
-        return tuple([self._take(frame, k, room, passed) for k in range(len(self.arguments))])
+        """The results of a call: those it answered with, or, where it answered OK, those that its slots tell of.
+
+        Raises what stands behind another status.
+        """
+        if isinstance(answer, tuple):
+            return answer
+        if answer != OK:
+            raise self.session.failure(answer)
+        return tuple([self._take(frame, k, rooms, passed) for k in range(frame.slots)])
 
     def _take(
-        self, frame: Frame, k: int, room: dict[int, Tensor] | None, passed: Sequence[Tensor | None]
+        self, frame: Frame, k: int, rooms: Sequence[Tensor | None] | None, passed: Sequence[Tensor | None]
     ) -> Tensor | None:
         """The room that Julia filled, a tensor that was passed, a tensor over memory of its own, or `None` for zero."""
         words, start = frame.words, slot(k)
         kind = words[start + KIND]
         if kind == FILLED:
-            assert room is not None
-            return room[k]
+            assert rooms is not None
+            return rooms[k]
         if kind == ALIAS:
             return passed[words[start + VALUE]]
         if kind == VIEW:
@@ -254,13 +243,6 @@ class Island:
 
 def _where(places: Sequence[Place], condition: Callable[[Place], bool]) -> tuple[int, ...]:
     return tuple(k for k, place in enumerate(places) if condition(place))
-
-
-def _offer(words: Words, k: int, tensor: Tensor) -> Tensor:
-    start = slot(k)
-    words[start + DATA] = tensor.data_ptr()
-    words[start + VALUE] = tensor.nbytes
-    return tensor
 
 
 @cache

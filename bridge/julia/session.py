@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from bridge.errors import BridgeError, JuliaError, JuliaUnavailable
+from bridge.julia import calls
 from bridge.julia import start as starting
-from bridge.julia.exchange import descriptors, symbols
+from bridge.julia.exchange import symbols
 from bridge.julia.ownership import Held, ReleaseQueue
 from bridge.julia.start import LibJulia, julia_literal
 from bridge.julia.structures import (
@@ -31,10 +31,7 @@ from bridge.julia.structures import (
     INTERRUPTED,
     MODE_SIZE,
     OK,
-    RELEASE,
     SLOT_SIZE,
-    SLOTS_OFFSET,
-    TAPE_OFFSET,
     UNSUPPORTED,
 )
 from bridge.julia.tensors import Copies, MendableError
@@ -69,6 +66,9 @@ class Session:
     matrix products it uses ("caller": torch's own).
     """
 
+    tape_numbers = itertools.count(2, 2)
+    """Tapes are numbered by the caller, with even numbers; all sessions have the one Julia of the process."""
+
     def __init__(self, runtime: LibJulia) -> None:
         self.runtime = runtime
         starting.load_package(runtime)
@@ -78,7 +78,7 @@ class Session:
         self._control = _function(addresses[0], ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
         self._release = _function(addresses[3], ctypes.c_uint64)
         known = symbols()
-        self._bind(addresses, objects="dltensor_from_py_object_no_sync" in known)
+        self._bind(addresses, known)
         shake = self._shake_hands(known)
         self.version, self.how = runtime.version, runtime.how
         self.engine, self.engine_version, self.blas = shake.engine, shake.engine_version, shake.blas
@@ -86,18 +86,17 @@ class Session:
     def __repr__(self) -> str:
         return f"Session(Julia {self.version}, engine={self.engine!r}, how={self.how!r})"
 
-    def _bind(self, addresses: Sequence[int], *, objects: bool) -> None:
-        word, integer, pointer, needs = ctypes.c_uint64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_char_p
-        if objects:
-            self.c_forward: Callable[..., int] = _function(addresses[4], word, pointer, ctypes.py_object)
-            self.c_backward: Callable[..., int] = _function(addresses[5], word, pointer, ctypes.py_object, needs)
+    def _bind(self, addresses: Sequence[int], known: dict[str, int]) -> None:
+        """How a frame gets its function, for forward and for backward."""
+        word, integer, pointer = ctypes.c_uint64, ctypes.c_int64, ctypes.c_void_p
+        if calls.can_be_builtin(known):
+            self.bind_forward = calls.builtin_binder("forward", addresses[4])
+            self.bind_backward = calls.builtin_binder("backward", addresses[5])
         else:
-            self.c_forward = _describing_forward(
-                _function(addresses[1], word, pointer, integer, pointer, integer, pointer, pointer), self._release
-            )
-            self.c_backward = _describing_backward(
-                _function(addresses[2], word, word, integer, pointer, integer, pointer, needs)
-            )
+            forward = _function(addresses[1], word, pointer, integer, pointer, integer, pointer, word)
+            backward = _function(addresses[2], word, word, integer, pointer, integer, pointer, ctypes.c_char_p)
+            self.bind_forward = calls.describing_forward(forward, self._release)
+            self.bind_backward = calls.describing_backward(backward, self._release)
 
     def _shake_hands(self, known: dict[str, int]) -> Any:
         hello = control.Hello(
@@ -178,30 +177,6 @@ class Session:
 
 def _function(address: int, *arguments: Any) -> Any:
     return ctypes.PYFUNCTYPE(ctypes.c_int32, *arguments)(address)
-
-
-def _describing_forward(function: Callable[..., int], release: Callable[[int], int]) -> Callable[..., int]:
-    """The vtable's forward for a frame and a tuple of tensors, where torch does not describe them itself."""
-
-    def call(island: int, frame: int, tensors: Sequence[Tensor]) -> int:
-        words = descriptors(tensors)
-        release(ctypes.c_uint64.from_address(frame + 8 * RELEASE).value)
-        return function(
-            island, frame, len(tensors), ctypes.addressof(words), 0, frame + SLOTS_OFFSET, frame + TAPE_OFFSET
-        )
-
-    return call
-
-
-def _describing_backward(function: Callable[..., int]) -> Callable[..., int]:
-    """The vtable's backward, likewise."""
-
-    def call(island: int, frame: int, gradients: Sequence[Tensor | None], needs: bytes) -> int:
-        words = descriptors(gradients)
-        tape = ctypes.c_uint64.from_address(frame + TAPE_OFFSET).value
-        return function(island, tape, len(gradients), ctypes.addressof(words), len(needs), frame + SLOTS_OFFSET, needs)
-
-    return call
 
 
 def _exception(failure: Any) -> Exception:

@@ -1,24 +1,26 @@
 """The C structures of the ABI as 64-bit words, and the memory of one call (docs/abi.md).
 
-One call needs a mode, the id of its tape, and a slot for each result: they lie in one block of words, a *frame*, whose
-addresses are computed once. A frame is taken for a call and put back, so that nested calls have frames of their own.
+A call from Python says which island it means and how, and needs a slot for each result and room for the descriptors of its
+tensors: they lie in one block of words, a *frame*, which is set up once. A frame is taken for a call and put back, so
+that nested calls have frames of their own.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
-__all__ = ["ABI_VERSION", "DATA_TYPES", "DESCRIPTOR_SIZE", "MODE_SIZE", "SLOT_SIZE", "Frame", "Words", "slot"]
+__all__ = ["ABI_VERSION", "DATA_TYPES", "DESCRIPTOR_SIZE", "MODE_SIZE", "SLOT_SIZE", "Frame", "slot"]
 
 ABI_VERSION = 1
 OK, ERROR, INTERRUPTED, UNSUPPORTED = 0x0B51, 0x0B52, 0x0B53, 0x0B54
 """What a call returns. A Python callback that raises returns garbage such as 0 or −1, so none of these is near."""
 
-TRAIN, GRAD = 1, 2
-"""Bits of a mode's flags: train mode, and whether a tape is wanted."""
+TRAIN = 1
+"""The bit of a mode's flags that says train mode."""
 
 FILLED, ALIAS, VIEW, OWNED, ABSENT = range(5)
 """What a slot answers: the memory given is filled; it is the caller's tensor of a number, as it is or in another shape; it
@@ -27,10 +29,9 @@ lies in memory that is the callee's until an id is released; there is none (zero
 DESCRIPTOR_SIZE, MODE_SIZE, SLOT_SIZE = 48, 24, 64
 MAX_AXES = 16
 
-FLAGS, SEED, APPLICATION, TAPE, RELEASE = range(5)
-"""Words of a frame before its slots; RELEASE is an id that the callee may let go of first, or 0."""
-TAPE_OFFSET, SLOTS_OFFSET = 8 * TAPE, 8 * 5
-"""Where the tape's id and the slots are, in bytes."""
+_HEAD, _SLOT, _DESCRIPTOR = 4, SLOT_SIZE // 8, DESCRIPTOR_SIZE // 8
+SLOTS_OFFSET = 8 * _HEAD
+"""Where a frame's slots begin, in bytes: behind island, flags, application and the number of slots."""
 
 DATA, TYPE, SHAPE, KIND, VALUE = 0, 2, 3, 6, 7
 """Words of a slot: where it is, rank and element type, the address of its sizes, the answer and its number."""
@@ -45,19 +46,22 @@ DATA_TYPES = {
 """DLPack's type code and bits, and what they are in torch: the element types that cross."""
 
 
-Words: TypeAlias = "ctypes.Array[ctypes.c_int64]"
-
-
 class Frame:
-    """The words of one call with `slots` results; `address` is that of its mode."""
+    """The words of one call with `slots` results and `tensors` arguments; `address` is that of the first.
 
-    __slots__ = ("address", "sizes", "slots", "words")
+    `call` is the function that the session binds to it.
+    """
 
-    def __init__(self, slots: int) -> None:
+    __slots__ = ("address", "call", "sizes", "slots", "words")
+
+    call: Callable[..., Any]
+
+    def __init__(self, island: int, flags: int, application: int, slots: int, tensors: int) -> None:
         self.slots = slots
-        self.sizes = SLOTS_OFFSET // 8 + slots * (SLOT_SIZE // 8)
-        self.words = (ctypes.c_int64 * (self.sizes + slots * MAX_AXES))()
+        self.sizes = _HEAD + slots * _SLOT
+        self.words = (ctypes.c_int64 * (self.sizes + slots * MAX_AXES + tensors * _DESCRIPTOR))()
         self.address = ctypes.addressof(self.words)
+        self.words[:_HEAD] = [island, flags, application, slots]
         for k in range(slots):
             self.words[slot(k) + SHAPE] = self.address + 8 * (self.sizes + MAX_AXES * k)
 
@@ -75,4 +79,4 @@ class Frame:
 
 def slot(k: int) -> int:
     """The first word of slot `k`."""
-    return SLOTS_OFFSET // 8 + k * (SLOT_SIZE // 8)
+    return _HEAD + k * _SLOT

@@ -29,7 +29,7 @@ A backward pass under way. `wanted` says of each value whether its gradient lead
 `parameter_places` have the caller's memory for the gradients of values and of parameters, or null.
 """
 struct Pass
-    tape::Tape
+    tape::StepTape
     lease::Lease
     wanted::Vector{Bool}
     needs::Vector{Bool} # for each parameter
@@ -39,13 +39,48 @@ struct Pass
     parameter_places::Vector{Ptr{Cvoid}}
 end
 
+"Run a tape's island backward and answer the slots of its inputs and parameters."
+function run_backward(tape::StepTape, tensors::Descriptors, din::Ptr{Slot}, needs)
+    COUNTS.backwards += 1
+    n = number_of_arguments(tape.island)
+    doutputs, spans = Vector{Any}(nothing, length(tensors)), fill(NO_SPAN, length(tensors))
+    for k in 1:length(tensors)
+        t = tensors[k]
+        t.ndim < 0 && continue
+        doutputs[k] = wrap(t)
+        spans[k] = count_bytes(Span(t))
+    end
+    needed = Bool[is_needed(needs, i) for i in 1:n]
+    places = Ptr{Cvoid}[needed[i] ? given_place(slot(din, i), tape.spans[i]) : C_NULL for i in 1:n]
+    lease = Lease(tape.island.workspace)
+    try
+        gradients = backward!(tape, doutputs, needed, places, lease)
+        handover = Handover(tensors, spans, tape.spans, lease)
+        for (i, gradient) in enumerate(gradients)
+            with_type(a -> hand_over!(handover, slot(din, i), a), needed[i] ? gradient.array : nothing)
+        end
+    finally
+        close(lease)
+    end
+    return nothing
+end
+
+"The memory that the caller gives for a gradient, which has the size of what it is the gradient of; or null."
+function given_place(slot::Ptr{Slot}, of::Span)
+    given = unsafe_load(slot)
+    data = given.tensor.data
+    data == C_NULL || given.value == of.last - of.first ||
+        throw(BridgeError("gradient", "memory of $(of.last - of.first) bytes", string(given.value)))
+    return data
+end
+
 """
     backward!(tape, doutputs, needs, places, lease) -> Vector{Gradient}
 
 The gradients of the island's inputs, then of its parameters. `doutputs` holds an array or `nothing` for each output;
 `needs` and `places` say for each input and parameter whether its gradient is asked for, and where the caller wants it.
 """
-function backward!(tape::Tape, doutputs::Vector, needs::Vector{Bool}, places::Vector{Ptr{Cvoid}}, lease::Lease)
+function backward!(tape::StepTape, doutputs::Vector, needs::Vector{Bool}, places::Vector{Ptr{Cvoid}}, lease::Lease)
     island = tape.island
     inputs, parameters = 1:length(island.inputs), (length(island.inputs) + 1):length(needs)
     value_places = fill(Ptr{Cvoid}(C_NULL), island.values)
@@ -74,7 +109,7 @@ function backward!(tape::Tape, doutputs::Vector, needs::Vector{Bool}, places::Ve
 end
 
 # A value is wanted if an input or parameter whose gradient is asked for lies at or below it, with no detach in between.
-function wanted_values(island::Island, needs::Vector{Bool})
+function wanted_values(island::StepIsland, needs::Vector{Bool})
     inputs = length(island.inputs)
     wanted = fill(false, island.values)
     copyto!(wanted, view(needs, 1:inputs))
@@ -134,42 +169,9 @@ function pullback_of(layer, step::Step, k::Int, pass::Pass, dvalues::Tuple, need
                     gather(tape.values, step.outputs), tape.residuals[k], dvalues, needs_inputs, needs_parameters, memory)
 end
 
-function pullback_of(instance::Instance, step::Step, k::Int, pass::Pass, dvalues::Tuple, needs_inputs, needs_parameters)
-    pass.tape.residuals[k] isa NotRun && return zeros_for(step, pass.tape, needs_inputs, needs_parameters)
-    result = pullback(instance.component, pass.tape.residuals[k], dvalues)
-    unwind()
-    result = two_tuples(step, result)
-    tape = pass.tape
-    return as_gradients(step.arrow, "input", result[1], gather(tape.values, step.inputs)),
-           as_gradients(step.arrow, "parameter", result[2], gather(tape.parameters, step.parameters))
-end
-
-two_tuples(::Step, result::Tuple{Tuple,Tuple}) = result
-two_tuples(step::Step, result) =
-    throw(BridgeError(step.arrow, "pullback to return (dinputs::Tuple, dparameters::Tuple)", "a $(typeof(result))"))
-
-function zeros_for(step::Step, tape::Tape, needs_inputs, needs_parameters)
-    zero_of(needed, value) = needed ? zero(value) : nothing
-    return map(zero_of, needs_inputs, gather(tape.values, step.inputs)),
-           map(zero_of, needs_parameters, gather(tape.parameters, step.parameters))
-end
-
-function as_gradients(arrow::String, what::String, gradients::Tuple, of::Tuple)
-    length(gradients) == length(of) ||
-        throw(BridgeError(arrow, "$(length(of)) gradients from pullback, one for each $what", "$(length(gradients))"))
-    return map(gradients, of) do d, value
-        (d === nothing || !(eltype(value) <: AbstractFloat)) && return nothing
-        check_gradient(arrow, what, d, value)
-        return d isa Array ? d : counted_copy(d)
-    end
-end
-
-function check_gradient(element::String, what::String, gradient, of::Array)
-    with_type(d -> d isa Array && of isa typeof(d) && size(d) == size(of::typeof(d)), gradient) && return nothing
-    gradient isa AbstractArray && eltype(gradient) === eltype(of) && size(gradient) == size(of) ||
-        throw(BridgeError("$element, gradient of its $what", summary(of), summary(gradient)))
-    return nothing
-end
+pullback_of(instance::Instance, step::Step, k::Int, pass::Pass, dvalues::Tuple, needs_inputs, needs_parameters) =
+    pull_component(instance.component, step, pass.tape.residuals[k], gather(pass.tape.values, step.inputs),
+                   gather(pass.tape.parameters, step.parameters), dvalues, needs_inputs, needs_parameters)
 
 # `place` is where the caller wants the gradient's sum, if it gave memory for it.
 function add!(lease::Lease, gradients::Vector{Gradient}, index::Int, more::Gradient, place::Ptr{Cvoid})

@@ -11,21 +11,16 @@ function control(request::Schema.Request)
     throw(BridgeError("control request", "one of those in control.proto", "none"))
 end
 
-const SYMBOLS = Dict("PyErr_CheckSignals" => CHECK_SIGNALS, "PyErr_Clear" => CLEAR_ERROR, "PyTuple_GetItem" => TUPLE_ITEM, "_Py_NoneStruct" => NONE,
-                     "dltensor_from_py_object_no_sync" => TENSOR_FROM_OBJECT)
-
 function hello(h::Schema.Hello)
     sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
     for (name, ours) in pairs(sizes)
         theirs = getproperty(h, name)
         theirs == ours || throw(BridgeError("handshake, $name", string(ours), string(theirs)))
     end
-    addresses = Dict(s.name => Ptr{Cvoid}(UInt(s.address)) for s in h.symbols)
-    for (name, target) in SYMBOLS
-        target[] = get(addresses, name, C_NULL)
-    end
+    addresses = Dict(s.name => s.address for s in h.symbols)
+    set_python!(addresses)
     if haskey(addresses, "sgemm_64_") && haskey(addresses, "dgemm_64_")
-        set_blas!(addresses["sgemm_64_"], addresses["dgemm_64_"])
+        set_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]), Ptr{Cvoid}(addresses["dgemm_64_"]))
     end
     return Schema.Handshake(; map(UInt32, sizes)..., engine = "native", engine_version = string(PACKAGE_VERSION),
                             julia_version = string(VERSION), blas = blas_name(), data_types = [data_type(T) for T in ELEMENT_TYPES])
@@ -56,14 +51,14 @@ function load_island(r::Schema.Load)
     n, m = length(island.inputs), length(island.parameters)
     inputs_retained, outputs_retained = retained(island.steps, island.places, n, m, island.outputs)
     placed = [gradient_is_placed(island.places, v, island.outputs) for v in 1:n]
-    return Schema.Loaded(island = hold(island), outputs_filled = [v != 0 for v in island.output_places],
+    return Schema.Loaded(island = hold(specialised(island)), outputs_filled = [v != 0 for v in island.output_places],
                          gradients_filled = vcat(placed, [p.array === nothing for p in island.parameters]),
                          inputs_retained = inputs_retained, outputs_retained = outputs_retained)
 end
 
 function collect_garbage(r::Schema.Collect)
     for object in values(HELD)
-        object isa Island && empty!(object.workspace)
+        object isa StepIsland && empty!(object.workspace)
     end
     GC.gc(r.full)
     return counts()

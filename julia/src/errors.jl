@@ -26,8 +26,6 @@ struct ElementError <: Exception
     backtrace::Vector
 end
 
-const CHECK_SIGNALS = Ref{Ptr{Cvoid}}(C_NULL)
-
 # Whether an `Interrupted` has been thrown in this call: code of the user's may have caught it.
 const INTERRUPTION = Ref(false)
 
@@ -39,9 +37,8 @@ if Python has received a signal the computation unwinds, and `KeyboardInterrupt`
 Without Python in the process it does nothing.
 """
 function checkpoint()
-    check = CHECK_SIGNALS[]
-    check == C_NULL && return nothing
-    ccall(check, Cint, ()) == 0 && return nothing
+    PYTHON.check_signals == C_NULL && return nothing
+    ccall(PYTHON.check_signals, Cint, ()) == 0 && return nothing
     INTERRUPTION[] = true
     throw(Interrupted())
 end

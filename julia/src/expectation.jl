@@ -59,22 +59,21 @@ function describe(e::Expectation, bound::Vector{Int})
 end
 
 """
-    current(slot::ParameterSlot, tensor) -> Array
+    current(slot::ParameterSlot, array, tensor) -> Array
 
-The array to compute with: over the caller's tensor, or the user's model's own, brought up to date where the tensor was
-moved to other memory.
+The array to compute with: over the caller's tensor, or the user's model's own (`array`, that of the slot), brought up to
+date where the tensor was moved to other memory.
 """
-function current(p::ParameterSlot, t::DLTensor)
+function current(p::ParameterSlot, own::Union{Array,Nothing}, t::DLTensor)
     fits = (t.code, t.bits) == code_bits_of(p.type) && t.ndim == length(p.sizes)
     for i in 1:(fits ? length(p.sizes) : 0)
         fits &= unsafe_load(t.shape, t.ndim - i + 1) == p.sizes[i]
     end
     fits || throw(BridgeError(p.element, "$(p.type) of shape $(Tuple(reverse(p.sizes)))", describe(t)))
-    array, own = wrap(t), p.array
-    own === nothing && return array
-    if !isempty(own) && address(own) != address(array)
+    own === nothing && return wrap(t)
+    if !isempty(own) && !(is_plain(t) && address(t) == address(own))
         count_copy(sizeof(own))
-        copyto!(own, array)
+        copyto!(own, wrap(t))
     end
     return own
 end

@@ -4,8 +4,8 @@
 What a forward pass leaves for its backward passes. None of it is changed by them: PyTorch may ask twice. `spans` are the
 bytes of the caller's tensors, inputs first; `bound` has the size of each axis variable, or −1.
 """
-struct Tape
-    island::Island
+struct StepTape <: Tape
+    island::StepIsland
     values::Vector{Any}
     residuals::Vector{Any}
     parameters::Vector{Any}
@@ -14,7 +14,7 @@ struct Tape
     lease::Lease
 end
 
-released(t::Tape) = close(t.lease)
+released(t::StepTape) = close(t.lease)
 
 "The memory of one step on the way forward: the caller's for the outputs that it gives room for, else leased."
 struct ForwardMemory <: Memory
@@ -35,12 +35,46 @@ end
 
 scratch!(m::ForwardMemory, ::Type{T}, dims::Dims{N}) where {T,N} = lease!(m.lease, T, dims)::Array{T,N}
 
+"Run an island forward and answer its slots; the tape is held under `id`, unless that is 0."
+function run_forward(island::StepIsland, mode::Mode, tensors::Descriptors, out::Ptr{Slot}, id::UInt64)
+    tick!(island.workspace)
+    COUNTS.forwards += 1
+    tape = open_tape(island, tensors)
+    forward!(tape, given_rooms(island, out), mode.flags & TRAIN_FLAG != 0)
+    handover = Handover(tensors, tape.spans, Span[], tape.lease)
+    for (k, v) in enumerate(island.outputs)
+        with_type(a -> hand_over!(handover, slot(out, k), a), tape.values[v])
+    end
+    id == 0 ? close(tape.lease) : hold(tape, id)
+    return nothing
+end
+
+"A tape with nothing on it yet: the caller's tensors checked and made arrays."
+function open_tape(island::StepIsland, tensors::Descriptors)
+    inputs, parameters = length(island.inputs), length(island.parameters)
+    bound = fill(-1, island.variables)
+    tape = StepTape(island, Vector{Any}(undef, island.values), Vector{Any}(nothing, length(island.steps)),
+                    Vector{Any}(undef, parameters), Vector{Span}(undef, length(tensors)), bound, Lease(island.workspace))
+    for k in 1:inputs
+        expected = island.inputs[k]
+        expected === nothing || check(expected, tensors[k], bound)
+        tape.values[k] = wrap(tensors[k])
+        tape.spans[k] = count_bytes(Span(tensors[k]))
+    end
+    for j in 1:parameters
+        t = tensors[inputs + j]
+        tape.parameters[j] = current(island.parameters[j], island.parameters[j].array, t)
+        tape.spans[inputs + j] = count_bytes(Span(t))
+    end
+    return tape
+end
+
 """
     forward!(tape, rooms, train)
 
 Run every step of the tape's island. `rooms` is the memory that the caller gives for values.
 """
-function forward!(tape::Tape, rooms::Vector{Room}, train::Bool)
+function forward!(tape::StepTape, rooms::Vector{Room}, train::Bool)
     steps = tape.island.steps
     k = 0
     try
@@ -71,9 +105,8 @@ function gather(values::Vector, places::AbstractVector{Int})
     return ntuple(i -> values[places[i]], n)
 end
 
-mode(step::Step, train::Bool) = step.mode == FOLLOW ? train : step.mode == TRAIN
 
-function run!(layer, step::Step, tape::Tape, rooms::Vector{Room}, train::Bool)
+function run!(layer, step::Step, tape::StepTape, rooms::Vector{Room}, train::Bool)
     memory = ForwardMemory(tape.lease, step.outputs, rooms)
     outputs, residual = forward(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs), memory,
                                 mode(step, train))
@@ -83,68 +116,15 @@ function run!(layer, step::Step, tape::Tape, rooms::Vector{Room}, train::Bool)
     return residual
 end
 
-function run!(::Detach, step::Step, tape::Tape, ::Vector{Room}, ::Bool)
+function run!(::Detach, step::Step, tape::StepTape, ::Vector{Room}, ::Bool)
     tape.values[step.outputs[1]] = tape.values[step.inputs[1]]
     return nothing
 end
 
-function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, train::Bool)
-    inputs = gather(tape.values, step.inputs)
-    batch = isempty(inputs) ? 1 : last_size(inputs[1])
-    batch == 0 && return nothing_from!(step, tape)
-    result = step.mode == FOLLOW ? forward(instance.component, inputs, train) :
-             with_constant(() -> forward(instance.component, inputs, mode(step, train)), instance.buffers)
-    unwind()
-    outputs, residual = outputs_and_residual(step, result)
-    length(outputs) == length(step.outputs) ||
-        throw(BridgeError(step.arrow, "$(length(step.outputs)) outputs from forward", "$(length(outputs))"))
-    for k in 1:length(outputs)
-        output = isempty(inputs) ? as_batch(outputs[k]) : outputs[k]
-        tape.values[step.outputs[k]] = check_output(step.expected[k], output, batch, tape.bound)
+function run!(instance::Instance, step::Step, tape::StepTape, ::Vector{Room}, train::Bool)
+    outputs, residual = run_component(instance, instance.component, step, gather(tape.values, step.inputs), train, tape.bound)
+    for (k, output) in enumerate(outputs)
+        tape.values[step.outputs[k]] = output
     end
     return residual
 end
-
-# By dispatch, which is cached: asking `isa Tuple{Tuple,Any}` walks through the types each time.
-outputs_and_residual(::Step, result::Tuple{Tuple,Any}) = result
-outputs_and_residual(step::Step, result) =
-    throw(BridgeError(step.arrow, "forward to return (outputs::Tuple, residual)", "a $(typeof(result))"))
-
-"The residual of a component that was not run, since the batch was empty."
-struct NotRun end
-
-# A component of the user's need not bear an empty batch, and what it would do to its buffers means nothing.
-function nothing_from!(step::Step, tape::Tape)
-    for (v, e) in zip(step.outputs, step.expected)
-        sizes = [n >= 0 ? n : max(tape.bound[-n], 1) for n in e.sizes]
-        tape.values[v] = Array{e.type}(undef, sizes..., 0)
-    end
-    return NotRun()
-end
-
-"Call `f` and put the arrays' contents back: a frozen component's buffers never change."
-function with_constant(f, arrays::Vector{Array})
-    contents = map(copy, arrays)
-    try
-        return f()
-    finally
-        foreach(copyto!, arrays, contents)
-    end
-end
-
-last_size(a::Array{T,N}) where {T,N} = size(a, N)
-
-# A component without inputs returns a sample: a batch of one.
-as_batch(sample::AbstractArray) = reshape(sample, (size(sample)..., 1))
-as_batch(other) = other
-
-function check_output(e::Expectation, output::Array, batch::Int, bound::Vector{Int})
-    ndims(output) == length(e.sizes) + 1 && last_size(output) == batch ||
-        throw(BridgeError(e.element, "$(describe(e, bound)), batch $batch", summary(output)))
-    check(e, output, bound)
-    return output
-end
-check_output(e::Expectation, output::AbstractArray, batch::Int, bound::Vector{Int}) =
-    check_output(e, counted_copy(output), batch, bound)
-check_output(e::Expectation, output, ::Int, bound::Vector{Int}) =
-    throw(BridgeError(e.element, describe(e, bound), summary(output)))

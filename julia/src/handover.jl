@@ -6,14 +6,14 @@ the numbering of ALIAS; `others` are tensors that a result must not share memory
 handed over.
 """
 struct Handover
-    tensors::Vector{DLTensor}
+    tensors::Descriptors
     candidates::Vector{Span}
     others::Vector{Span}
     placed::Vector{Span}
-    lease::Lease
+    lease::Union{Lease,Nothing}
 end
 
-Handover(tensors::Vector{DLTensor}, candidates::Vector{Span}, others::Vector{Span}, lease::Lease) =
+Handover(tensors::Descriptors, candidates::Vector{Span}, others::Vector{Span}, lease::Union{Lease,Nothing} = nothing) =
     Handover(tensors, candidates, others, Span[], lease)
 
 "Hand one result over. Two storages of the caller's never lie over one memory: autograd would go wrong silently."
@@ -54,7 +54,7 @@ function touches(span::Span, among::Vector{Span})
 end
 
 function lend!(h::Handover, slot::Ptr{Slot}, array::Array)
-    keep!(h.lease, array)
+    h.lease === nothing || keep!(h.lease, array)
     id = lend(array)
     if id === nothing # it is lent already, from an earlier call
         array = counted_copy(array)

@@ -3,7 +3,7 @@
 """
 A plan fragment made ready to run. Values are numbered from 1: first the inputs, then what the steps make.
 """
-struct Island
+struct StepIsland <: Island
     steps::Vector{Step}
     values::Int
     inputs::Vector{Union{Expectation,Nothing}}
@@ -15,7 +15,7 @@ struct Island
     workspace::Workspace
 end
 
-"Builds an `Island`, keeping count of values and of each component's place among the parameters."
+"Builds a `StepIsland`, keeping count of values and of each component's place among the parameters."
 mutable struct Lowering
     steps::Vector{Step}
     values::Int
@@ -31,7 +31,7 @@ end
 new_values!(l::Lowering, n::Integer) = collect((l.values + 1):(l.values += n))
 
 """
-    lower(fragment, instances) -> Island
+    lower(fragment, instances) -> StepIsland
 
 `instances` holds, for each component of the fragment, the instance of the user's model, or `nothing` for a graph.
 """
@@ -52,7 +52,8 @@ function lower(fragment::Schema.Fragment, instances::Vector)
     end
     outputs = [l.registers[r] for r in fragment.outputs]
     places = Places(l.steps, l.values)
-    return Island(l.steps, l.values, inputs, length(l.variables), outputs, l.parameters, places, output_places(places, outputs), Workspace())
+    return StepIsland(l.steps, l.values, inputs, length(l.variables), outputs, l.parameters, places,
+                      output_places(places, outputs), Workspace())
 end
 
 function add_component!(l::Lowering, component::Schema.Component, instance::Union{Instance,Nothing})

@@ -1,11 +1,19 @@
 # What the caller holds by number: islands, instances, tapes and memory of ours. It gives each back through the release queue.
 
 const HELD = Dict{UInt64,Any}()
-const NEXT_ID = Ref{UInt64}(0)
+const NEXT_ID = Ref{UInt64}(1) # ours are odd; even ones are the caller's to choose, for its tapes
 
 "Keep an object alive under a new id until it is released."
 function hold(object)
-    id = (NEXT_ID[] += 1)
+    id = NEXT_ID[]
+    NEXT_ID[] += 2
+    HELD[id] = object
+    return id
+end
+
+"Keep an object alive under an id that the caller chose."
+function hold(object, id::UInt64)
+    iseven(id) && id != 0 && !haskey(HELD, id) || throw(BridgeError("id $id", "an even number that is not in use", "another"))
     HELD[id] = object
     return id
 end
@@ -19,7 +27,7 @@ function held(::Type{T}, id::UInt64) where {T}
     return object::T
 end
 
-"Let go of an id. Releasing twice is harmless."
+"Let go of an id. Releasing twice is harmless, and so is 0."
 function release(id::UInt64)
     object = pop!(HELD, id, nothing)
     object === nothing || released(object)

@@ -5,9 +5,9 @@ struct Room
     bytes::UInt64
 end
 
-function given_rooms(island::Island, n_out::Int, out::Ptr{Slot})
+function given_rooms(island::StepIsland, out::Ptr{Slot})
     rooms = Room[]
-    for k in 1:n_out
+    for k in 1:length(island.outputs)
         s = unsafe_load(slot(out, k))
         s.tensor.data == C_NULL || push!(rooms, Room(island.output_places[k], s.tensor.data, s.value))
     end

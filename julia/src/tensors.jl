@@ -18,7 +18,7 @@ struct DLTensor
     byte_offset::UInt64
 end
 
-"How an island is to run: bit 0 of `flags` is train mode, bit 1 asks for a tape."
+"How an island is to run: bit 0 of `flags` is train mode."
 struct Mode
     flags::UInt32
     pad::UInt32
@@ -52,6 +52,17 @@ code_bits(::Type{Int32}) = (SIGNED, UInt8(32))
 code_bits(::Type{Int64}) = (SIGNED, UInt8(64))
 code_bits(::Type{Bool}) = (BOOL, UInt8(8))
 
+const NO_TENSOR = DLTensor(C_NULL, CPU, Int32(0), Int32(-1), UInt8(0), UInt8(0), UInt16(1), C_NULL, C_NULL, UInt64(0))
+
+"The descriptors of a call's tensors, where the caller has them."
+struct Descriptors
+    at::Ptr{DLTensor}
+    count::Int
+end
+
+Base.getindex(d::Descriptors, k::Int) = unsafe_load(d.at, k)
+Base.length(d::Descriptors) = d.count
+
 # Row-major without gaps; the stride of an axis of size 1 means nothing, and no axis of an empty tensor does.
 function is_contiguous(t::DLTensor)
     t.strides == C_NULL && return true
@@ -72,7 +83,7 @@ A Julia array over the tensor's own memory, axes reversed. Throws `Unsupported` 
 16-byte aligned (BLAS results change bits at 4 and 8 bytes), with elements of `ELEMENT_TYPES`.
 """
 function wrap(t::DLTensor)
-    t.device_type == CPU && t.lanes == 1 && t.ndim <= MAX_AXES && is_contiguous(t) || throw(Unsupported())
+    is_plain(t) || throw(Unsupported())
     # A branch for each type, so that the common ones are known to the compiler.
     if t.code == FLOAT
         t.bits == 32 && return wrap_as(Float32, t)
@@ -85,6 +96,11 @@ function wrap(t::DLTensor)
     end
     throw(Unsupported())
 end
+
+"The same where element type and rank have been checked."
+wrap(::Type{Array{T,N}}, t::DLTensor) where {T,N} = is_plain(t) ? wrap_sized(T, t, Val(N)) : throw(Unsupported())
+
+is_plain(t::DLTensor) = t.device_type == CPU && t.lanes == 1 && t.ndim <= MAX_AXES && is_contiguous(t)
 
 function wrap_as(::Type{T}, t::DLTensor) where {T}
     n = t.ndim
@@ -100,9 +116,8 @@ end
 function wrap_sized(::Type{T}, t::DLTensor, ::Val{N}) where {T,N}
     dims = ntuple(i -> Int(unsafe_load(t.shape, N - i + 1)), Val(N))
     any(iszero, dims) && return Array{T,N}(undef, dims)
-    address = t.data + t.byte_offset
-    UInt(address) % 16 == 0 || throw(Unsupported())
-    return unsafe_wrap(Array, Ptr{T}(address), dims)::Array{T,N}
+    address(t) % 16 == 0 || throw(Unsupported())
+    return unsafe_wrap(Array, Ptr{T}(address(t)), dims)::Array{T,N}
 end
 
 "The bytes from `first` up to, and not including, `last`."
@@ -113,9 +128,10 @@ end
 
 Span(a::Array) = (start = address(a); Span(start, start + sizeof(a)))
 address(a::Array) = UInt(pointer(a))
+address(t::DLTensor) = UInt(t.data) + t.byte_offset
 
 function Span(t::DLTensor)
-    start, bytes = UInt(t.data) + t.byte_offset, UInt(t.bits ÷ 8)
+    start, bytes = address(t), UInt(t.bits ÷ 8)
     for i in 1:t.ndim
         bytes *= unsafe_load(t.shape, i) % UInt
     end
@@ -124,6 +140,7 @@ end
 Base.isempty(s::Span) = s.first == s.last
 
 const NO_SPAN = Span(0, 0)
+const NO_SPANS = Span[]
 
 "Whether two spans are exactly the same bytes (and some)."
 same(a::Span, b::Span) = a.first == b.first && a.last == b.last && !isempty(a)

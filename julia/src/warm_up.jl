@@ -6,9 +6,9 @@ function warm_up()
         warm_up_island(T, portable_fragment(T), 0)
     end
     empty!(HELD)
-    NEXT_ID[] = 0
+    NEXT_ID[] = 1
     foreach(name -> setfield!(COUNTS, name, UInt64(0)), fieldnames(RunningCounts))
-    CHECK_SIGNALS[] = TUPLE_ITEM[] = TENSOR_FROM_OBJECT[] = NONE[] = CLEAR_ERROR[] = C_NULL
+    set_python!(Dict{String,UInt64}())
     ANSWER[] = UInt8[]
     return nothing
 end
@@ -44,13 +44,13 @@ function warm_up_island(::Type{T}, fragment::Schema.Fragment, instance::Integer)
     tensors = [DLTensor(pointer(a), CPU, 0, ndims(a), code_bits(T)..., 1, pointer(s), C_NULL, 0) for (a, s) in zip(arrays, shapes)]
     room = Int64.(zeros(MAX_AXES))
     slots = [Slot(DLTensor(C_NULL, CPU, 0, 0, 0, 0, 1, pointer(room), C_NULL, 0), 0, 0) for _ in arrays]
-    mode, tape, needs = [Mode(TRAIN_FLAG | GRAD_FLAG, 0, 0, 0)], UInt64[0], fill(UInt8(1), length(arrays))
-    GC.@preserve arrays shapes room slots mode tape needs begin
+    mode, tape, needs = [Mode(TRAIN_FLAG, 0, 0, 0)], UInt64(2), fill(UInt8(1), length(arrays))
+    GC.@preserve arrays shapes room slots mode needs begin
         guarded(forward_descriptors,
-                (island.island, pointer(mode), length(tensors), pointer(tensors), 1, pointer(slots), pointer(tape)))
-        guarded(backward_descriptors, (tape[1], 1, pointer(tensors), length(arrays), pointer(slots), pointer(needs)))
+                (island.island, pointer(mode), length(tensors), pointer(tensors), 1, pointer(slots), tape))
+        guarded(backward_descriptors, (tape, 1, pointer(tensors), length(arrays), pointer(slots), pointer(needs)))
     end
-    guarded(release_one, (tape[1],))
+    guarded(release_one, (tape,))
     ask(Schema.Request(statistics = Schema.Statistics()))
     return nothing
 end

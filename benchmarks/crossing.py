@@ -89,7 +89,7 @@ def main() -> None:
     island = echo_island(session())
 
     def cross(x: Tensor) -> Tensor:
-        return island((x,), (), train=True)[0]
+        return island.call((x,), (), True, 0)[0]
 
     bridge.stats(reset=True)
     small = compare(step(cross, SMALL), step(Identity.apply, SMALL), rounds=200, warm_up=200)

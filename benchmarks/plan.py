@@ -150,9 +150,7 @@ def distill_steps(placement: dict[str, str]) -> Comparison:
         with torch.no_grad():
             taught = teacher(image)
         logits = student(image)
-        soft = F.kl_div(
-            F.log_softmax(logits / TEMPERATURE, 1), F.softmax(taught / TEMPERATURE, 1), reduction="batchmean"
-        )
+        soft = F.kl_div(F.log_softmax(logits / TEMPERATURE, 1), F.softmax(taught / TEMPERATURE, 1), reduction="batchmean")
         return 0.5 * F.cross_entropy(logits, label) + 0.5 * TEMPERATURE**2 * soft
 
     batch = {"data": {"image": image, "label": label}}

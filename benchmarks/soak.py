@@ -116,8 +116,13 @@ def train(steps: int, forced: bool, settled: int = SETTLED) -> dict[str, Any]:
     collect()
     counts = stats()
     return {
-        "digest": digest.hexdigest(), "settled_kib": settled_at, "last_kib": last, "tapes": counts.tapes,
-        "owners": counts.owners, "forwards": counts.forwards, "backwards": counts.backwards,
+        "digest": digest.hexdigest(),
+        "settled_kib": settled_at,
+        "last_kib": last,
+        "tapes": counts.tapes,
+        "owners": counts.owners,
+        "forwards": counts.forwards,
+        "backwards": counts.backwards,
     }
 
 

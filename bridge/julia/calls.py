@@ -1,10 +1,10 @@
 """How Python calls Julia's C functions, each bound to the memory of one call (a `Frame`).
 
-    forward(tape, seed, release, rooms, *tensors)
+    forward(tape, seed, rooms, *tensors)
     backward(tape, keep, needs, rooms, *gradients)
 
-`tape` is the number under which Julia keeps what the way back needs (0: none is wanted), `release` one that it may let go
-of first, `rooms` a tuple of tensors (or `None`) to write results into, or `None`. `needs` says for each argument of an
+`tape` is the number under which Julia keeps what the way back needs, in the place of what it kept under it before (0: none
+is wanted), `rooms` a tuple of tensors (or `None`) to write results into, or `None`. `needs` says for each argument of an
 autograd function, the seed first, whether its gradient is wanted; without `keep` the tape is let go of.
 
 Both answer with the results as a tuple, backward with `None` for the seed in front, where each is one of `rooms`, one of the
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from bridge.julia.exchange import descriptors
-from bridge.julia.structures import DATA, SLOTS_OFFSET, VALUE, Frame, slot
+from bridge.julia.structures import DATA, OK, SLOTS_OFFSET, VALUE, Frame, slot
 
 __all__ = ["Answer", "Binder", "builtin_binder", "can_be_builtin", "describing_backward", "describing_forward"]
 
@@ -63,7 +63,7 @@ def builtin_binder(name: str, address: int) -> Binder:
 _definitions: list[_MethodDefinition] = []  # CPython keeps their addresses, for ever
 
 
-def describing_forward(vtable_forward: Callable[..., int], release: Callable[[int], int]) -> Binder:
+def describing_forward(vtable_forward: Callable[..., int]) -> Binder:
     """Binds the vtable's forward, with descriptors written here."""
 
     def bind(frame: Frame) -> Callable[..., Answer]:
@@ -71,8 +71,7 @@ def describing_forward(vtable_forward: Callable[..., int], release: Callable[[in
         mode = (ctypes.c_uint64 * 3)(flags, 0, application)
         slots = frame.address + SLOTS_OFFSET
 
-        def call(tape: int, seed: int, released: int, rooms: Sequence[Tensor | None] | None, *tensors: Tensor) -> int:
-            release(released)
+        def call(tape: int, seed: int, rooms: Sequence[Tensor | None] | None, *tensors: Tensor) -> int:
             words = descriptors(tensors)
             mode[1] = seed
             _offer(frame, rooms)
@@ -101,7 +100,7 @@ def describing_backward(vtable_backward: Callable[..., int], release: Callable[[
             _offer(frame, rooms)
             at = ctypes.addressof(words)
             status = vtable_backward(island, tape, len(gradients), at, frame.slots, slots, bytes(needs[1:]))
-            if not keep:
+            if status == OK and not keep:
                 release(tape)
             return status
 

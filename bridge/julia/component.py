@@ -135,9 +135,7 @@ class _Variable:
             raise BindingError(self.element, expected, f"{tensor.dtype} of shape {tuple(tensor.shape)}")
         if not self.buffer and not isinstance(tensor, nn.Parameter):
             # torch.func.functional_call puts one there for a call: its values would overwrite the component's own.
-            raise UnsupportedError(
-                self.element, "an nn.Parameter, since Julia's array is the storage", "a computed tensor"
-            )
+            raise UnsupportedError(self.element, "an nn.Parameter, since Julia's array is the storage", "a computed tensor")
         values = tensor.detach().clone()  # it may be another view of this very memory
         with torch.no_grad():
             self.stored.copy_(values)

@@ -39,7 +39,7 @@ def crossing(island: Island, flags: int) -> Callable[..., tuple[Tensor, ...]]:
     """The autograd function of an island in one mode: it takes a seed and the tensors, and gives the outputs."""
     session = island.session
     caller, check_caller, prepare = session.runtime.caller, session.runtime.check_caller, session.prepare
-    ids, dropped, hold = session.released.ids, session.released.dropped, session.released.hold
+    tapes, dropped, released, hold = session.tapes.ids, session.tapes.dropped, session.released.dropped, session.tapes.hold
     put_back, next_dropped, number = dropped.append, dropped.popleft, session.tape_numbers.__next__
     spare, spare_backward = island.frames[flags], island.gradient_frames
     rooms, gradient_rooms = island.rooms, island.gradient_rooms
@@ -54,29 +54,25 @@ def crossing(island: Island, flags: int) -> Callable[..., tuple[Tensor, ...]]:
             if not caller.may_call:
                 check_caller()
             frame = spare.pop() if spare else island.new_frame(flags)
-            passed, room, tape = tensors, None, number()
-            released = ids.pop(next_dropped()) if dropped else 0  # the tape of the step before, as a rule
+            tape = tapes.pop(next_dropped()) if dropped else number()  # in the place of the tape before, as a rule
+            passed, room = tensors, None
             try:
-                for tensor in tensors:
-                    if tensor.is_neg():
-                        raise MendableError
-                if dropped:
+                if dropped or released:
                     prepare()
                 if rooms:
                     room = island.offer(tensors[0].shape[0])
-                outputs: Any = frame.call(tape, seed, released, room, *tensors)
+                outputs: tuple[Tensor, ...] = frame.call(tape, seed, room, *tensors)
                 if type(outputs) is not tuple:
-                    outputs = island.take(outputs, frame, room, tensors)
+                    outputs = island.take(outputs, frame, room, tensors)  # type: ignore[assignment]
                 spare.append(frame)
             except MendableError:
                 outputs, passed = island.mended_forward(tensors, flags, seed, tape)
             except BaseException:  # a signal's handler may raise between any two calls
                 hold(tape)
-                hold(released)
                 island.abandon(frame, rooms)
                 raise
             if saving_hooks(True) is None:
-                ids[ref(ctx, put_back)] = ctx.tape = tape
+                tapes[ref(ctx, put_back)] = ctx.tape = tape
                 kept = tensors
             else:
                 ctx.tape = 0
@@ -115,12 +111,9 @@ def crossing(island: Island, flags: int) -> Callable[..., tuple[Tensor, ...]]:
                 tape, keep = _of_token(saved[0]), True
             frame = spare_backward.pop() if spare_backward else island.new_gradient_frame()
             try:
-                for gradient in gradients:
-                    if gradient is not None and gradient.is_neg():
-                        raise MendableError
                 if gradient_rooms:
                     room = island.offer_gradients(ctx.batch, needs)
-                results: Any = frame.call(tape, keep, needs, room, *gradients)
+                results: tuple[Tensor | None, ...] = frame.call(tape, keep, needs, room, *gradients)
                 if type(results) is not tuple:
                     results = (None, *island.take(results, frame, room, gradients))
                 spare_backward.append(frame)
@@ -138,7 +131,7 @@ def crossing(island: Island, flags: int) -> Callable[..., tuple[Tensor, ...]]:
             raise UnsupportedError("an island", "reverse mode", "forward-mode differentiation")
 
     # torch.autograd.Function's own `apply` only looks for functional transforms first, which an island has refused by then.
-    return super(torch.autograd.Function, Crossing).apply  # type: ignore[misc]
+    return super(torch.autograd.Function, Crossing).apply
 
 
 def _of_token(token: Tensor) -> int:

@@ -31,10 +31,13 @@ _REFUSED = {
 _CODES = {dtype: code | bits << 8 | 1 << 16 for (code, bits), dtype in (*DATA_TYPES.items(), *_REFUSED.items())}
 _DESCRIPTOR_WORDS = DESCRIPTOR_SIZE // 8
 _CPU, _ELSEWHERE = 1, 0
+_is_negative = Tensor.is_neg  # kept here: its address is given away
 _PYTHON_FUNCTIONS = (
     "PyErr_CheckSignals",
     "PyErr_Clear",
     "PyErr_Occurred",
+    "PyObject_CallOneArg",
+    "Py_DecRef",
     "Py_IncRef",
     "PyLong_AsUnsignedLongLongMask",
     "PyLong_FromLong",
@@ -47,11 +50,14 @@ _FROM_OBJECT = 5  # the place of dltensor_from_py_object_no_sync in dlpack.h's D
 
 def symbols() -> dict[str, int]:
     """Addresses of C functions and objects that Julia calls or compares with, by name."""
-    found = {
-        name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
-        for name in _PYTHON_FUNCTIONS
+    found = {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for name in _PYTHON_FUNCTIONS}
+    objects = {
+        "_Py_NoneStruct": None,
+        "_Py_TrueStruct": True,
+        "torch.Tensor": Tensor,
+        "torch.nn.Parameter": Parameter,
+        "torch.Tensor.is_neg": _is_negative,
     }
-    objects = {"_Py_NoneStruct": None, "_Py_TrueStruct": True, "torch.Tensor": Tensor, "torch.nn.Parameter": Parameter}
     found.update((name, id(thing)) for name, thing in objects.items())
     # The type is the last field of an object's head, in every build of CPython.
     found["offsetof(PyObject, ob_type)"] = object.__basicsize__ - ctypes.sizeof(ctypes.c_void_p)
@@ -100,7 +106,7 @@ def descriptors(tensors: Sequence[Tensor | None]) -> ctypes.Array[ctypes.c_uint6
     base = ctypes.addressof(words)
     for k, (tensor, rank) in enumerate(zip(tensors, ranks, strict=True)):
         start = _DESCRIPTOR_WORDS * k
-        plain = tensor is None or (tensor.device.type == "cpu" and type(tensor) in PLAIN)
+        plain = tensor is None or (tensor.device.type == "cpu" and type(tensor) in PLAIN and not tensor.is_neg())
         words[start + 1] = _CPU if plain else _ELSEWHERE
         if tensor is None:
             words[start + 2] = 0xFFFFFFFF

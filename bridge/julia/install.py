@@ -30,9 +30,7 @@ class Installed:
         return asdict(self)
 
 
-def install(
-    which: Which = "auto", progress: Progress = lambda step, fraction: None, *, timeout: float = 4.0
-) -> Installed:
+def install(which: Which = "auto", progress: Progress = lambda step, fraction: None, *, timeout: float = 4.0) -> Installed:
     """Install a Julia for diagram-bridge, or find the one that was installed before.
 
     With "auto" the servers of Julia are tried for `timeout` seconds, and juliacall has to be installed for the official

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Island", "Place"]
 
-is_compiling, is_autocast_enabled, is_grad_enabled = (
-    torch.compiler.is_compiling,
-    torch.is_autocast_enabled,
-    torch.is_grad_enabled,
-)
-are_transforms_active = torch._C._are_functorch_transforms_active
+is_compiling, is_grad_enabled = torch.compiler.is_compiling, torch.is_grad_enabled
+is_autocast_anywhere, are_transforms_active = torch._C._is_any_autocast_enabled, torch._C._are_functorch_transforms_active
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,12 @@ class Place:
 
 
 class Island:
-    """A fragment loaded in a Julia session; calling it gives its outputs, differentiable by autograd.
+    """A fragment loaded in a Julia session.
+
+    `call(inputs, parameters, train, seed)` gives its outputs for a batch, differentiable by autograd: `inputs` are (N, …)
+    tensors of the inputs' spaces, `parameters` those of its components in order. Gradients flow to each of them that
+    requires one. It raises JuliaError for an exception in Julia, UnsupportedError for what an island refuses,
+    JuliaUnavailable in another thread or a forked child.
 
     A tensor that can't be shared as it is (not contiguous, not 16-byte aligned, a lazily negated view) is copied, and the
     copy counted; anything else is refused by name.
@@ -87,39 +88,7 @@ class Island:
         self.gradient_frames: list[Frame] = []
         self.number = held.id
         self._held = held
-        self._crossings = {train: crossing(self, TRAIN if train else 0) for train in (False, True)}
-
-    def __call__(
-        self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool, seed: int = 0
-    ) -> tuple[Tensor, ...]:
-        """The island's outputs for a batch.
-
-        `inputs` are (N, …) tensors of the inputs' spaces, `parameters` those of its components in order. Gradients flow
-        to each of them that requires one. Raises JuliaError for an exception in Julia, UnsupportedError for what an
-        island refuses, JuliaUnavailable in another thread or a forked child.
-        """
-        if is_compiling():
-            return _outside_graph()(self, inputs, parameters, train=train, seed=seed)
-        if is_autocast_enabled("cpu"):
-            inputs = tuple(
-                t.to(p.dtype) if t.is_floating_point() else t for t, p in zip(inputs, self.inputs, strict=True)
-            )
-        if self.allow_device_copy and any(t.device.type != "cpu" for t in inputs):
-            return self._on_device(inputs, parameters, train=train, seed=seed)
-        if are_transforms_active():
-            refuse_transforms()
-        tensors = inputs + parameters
-        if forward_ad._current_level >= 0:
-            refuse_tangents(tensors)
-        if is_grad_enabled():
-            for tensor in tensors:
-                if tensor.requires_grad:
-                    return self._crossings[train](seed, *tensors)
-        flags = TRAIN if train else 0
-        try:
-            return self.forward(tensors, flags, seed)
-        except MendableError:
-            return self.mended_forward(tensors, flags, seed)[0]
+        self.call = _entry(self)
 
     def forward(self, tensors: tuple[Tensor, ...], flags: int, seed: int, tape: int = 0) -> tuple[Tensor, ...]:
         """The outputs, with nothing recorded by autograd; `tape` numbers the tape for a way back, if one is wanted.
@@ -127,11 +96,9 @@ class Island:
         Raises MendableError where a tensor can't be passed as it is.
         """
         self.session.prepare()
-        if any(tensor.is_neg() for tensor in tensors):
-            raise MendableError
         frame = self.frames[flags].pop() if self.frames[flags] else self.new_frame(flags)
         room = self.offer(tensors[0].shape[0]) if self.rooms else None
-        outputs = self.take(frame.call(tape, seed, 0, room, *tensors), frame, room, tensors)
+        outputs = self.take(frame.call(tape, seed, room, *tensors), frame, room, tensors)
         self.frames[flags].append(frame)
         return outputs  # type: ignore[return-value]
 
@@ -229,16 +196,50 @@ class Island:
             raise UnsupportedError(what, "a tensor that Julia can share", "a refusal by DLPack's exchange functions")
         return mended
 
-    def _on_device(
-        self, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], *, train: bool, seed: int
-    ) -> tuple[Tensor, ...]:
-        device = next(t.device for t in inputs if t.device.type != "cpu")
-        copies = self.session.copies
 
-        def here(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return tuple(t if t.device.type == "cpu" else copies.count(t.cpu()) for t in tensors)
+def _entry(island: Island) -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...], bool, int], tuple[Tensor, ...]]:
+    """`Island.call`: what torch's modes and transforms ask for, then the crossing.
 
-        return tuple(copies.count(t.to(device)) for t in self(here(inputs), here(parameters), train=train, seed=seed))
+    A function with local names rather than a method: looking an island's attributes up takes a tenth of a crossing.
+    """
+    crossings = {train: crossing(island, TRAIN if train else 0) for train in (False, True)}
+    training, testing = crossings[True], crossings[False]
+
+    def call(inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], train: bool, seed: int) -> tuple[Tensor, ...]:
+        if is_compiling():
+            return _outside_graph()(call, inputs, parameters, train, seed)
+        if is_autocast_anywhere() and torch.is_autocast_enabled("cpu"):
+            inputs = tuple(t.to(p.dtype) if t.is_floating_point() else t for t, p in zip(inputs, island.inputs, strict=True))
+        if island.allow_device_copy and any(t.device.type != "cpu" for t in inputs):
+            return _on_device(island, inputs, parameters, train, seed)
+        if are_transforms_active():
+            refuse_transforms()
+        tensors = inputs + parameters
+        if forward_ad._current_level >= 0:
+            refuse_tangents(tensors)
+        if is_grad_enabled():
+            for tensor in tensors:
+                if tensor.requires_grad:
+                    return training(seed, *tensors) if train else testing(seed, *tensors)
+        flags = TRAIN if train else 0
+        try:
+            return island.forward(tensors, flags, seed)
+        except MendableError:
+            return island.mended_forward(tensors, flags, seed)[0]
+
+    return call
+
+
+def _on_device(
+    island: Island, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], train: bool, seed: int
+) -> tuple[Tensor, ...]:
+    device = next(t.device for t in inputs if t.device.type != "cpu")
+    copies = island.session.copies
+
+    def here(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(t if t.device.type == "cpu" else copies.count(t.cpu()) for t in tensors)
+
+    return tuple(copies.count(t.to(device)) for t in island.call(here(inputs), here(parameters), train, seed))
 
 
 def _where(places: Sequence[Place], condition: Callable[[Place], bool]) -> tuple[int, ...]:
@@ -251,4 +252,8 @@ def _outside_graph() -> Callable[..., tuple[Tensor, ...]]:
 
     Made when it is needed: the compiler takes seconds to import.
     """
-    return torch.compiler.disable(Island.__call__)  # type: ignore[no-any-return]
+
+    def run(call: Callable[..., tuple[Tensor, ...]], *arguments: Any) -> tuple[Tensor, ...]:
+        return call(*arguments)
+
+    return torch.compiler.disable(run)  # type: ignore[no-any-return]

@@ -99,9 +99,7 @@ def _ready_by_juliapkg() -> Ready:
 def has_package(project: Path, package: str) -> bool:
     """Whether a Julia project's manifest names a package."""
     names = ("JuliaManifest.toml", "Manifest.toml")
-    manifests = [path for name in names if (path := project / name).is_file()] + sorted(
-        project.glob("Manifest-v*.toml")
-    )
+    manifests = [path for name in names if (path := project / name).is_file()] + sorted(project.glob("Manifest-v*.toml"))
     entry = re.compile(rf"^\[\[(deps\.)?{re.escape(package)}\]\]", re.MULTILINE)
     return any(entry.search(path.read_text(errors="replace")) for path in manifests)
 

@@ -72,7 +72,7 @@ class Session:
     def __init__(self, runtime: LibJulia) -> None:
         self.runtime = runtime
         starting.load_package(runtime)
-        self.released = ReleaseQueue()
+        self.released, self.tapes = ReleaseQueue(), ReleaseQueue()
         self.copies = Copies()
         addresses = [int(a) for a in runtime.eval_string("join(UInt.(DiagramBridge.vtable()), ',')").split(",")]
         self._control = _function(addresses[0], ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -95,7 +95,7 @@ class Session:
         else:
             forward = _function(addresses[1], word, pointer, integer, pointer, integer, pointer, word)
             backward = _function(addresses[2], word, word, integer, pointer, integer, pointer, ctypes.c_char_p)
-            self.bind_forward = calls.describing_forward(forward, self._release)
+            self.bind_forward = calls.describing_forward(forward)
             self.bind_backward = calls.describing_backward(backward, self._release)
 
     def _shake_hands(self, known: dict[str, int]) -> Any:
@@ -111,9 +111,9 @@ class Session:
     def prepare(self) -> None:
         """Before a call: refuse a caller that Julia can't have, and let Julia release what was given back."""
         self.runtime.check_caller()
-        released = self.released
-        while released:
-            self._release(released.pop())
+        for queue in (self.released, self.tapes):
+            while queue:
+                self._release(queue.pop())
 
     def failure(self, status: int) -> BaseException:
         """The exception behind a status that is not OK."""

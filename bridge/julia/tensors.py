@@ -63,9 +63,7 @@ def _mend(tensor: Tensor, element: str, copies: Copies) -> Tensor:
             element, "a tensor on the CPU (or allow_device_copy=True, which copies)", f"one on {tensor.device}"
         )
     if tensor.dtype not in _ACCEPTED:
-        raise UnsupportedError(
-            element, "float32, float64, int32, int64 or bool", str(tensor.dtype).removeprefix("torch.")
-        )
+        raise UnsupportedError(element, "float32, float64, int32, int64 or bool", str(tensor.dtype).removeprefix("torch."))
     if tensor.is_neg():
         tensor = copies.count(tensor.resolve_neg())
     if not tensor.is_contiguous() or tensor.data_ptr() % _ALIGNMENT:

@@ -73,7 +73,7 @@ def _bind(
         parameters: list[Tensor] = []
         for frozen, get in gather:
             parameters += [p.detach() for p in get()] if frozen else get()
-        outputs = island(inputs, tuple(parameters), train=train, seed=seed)
+        outputs = island.call(inputs, tuple(parameters), train, seed)
         for model in buffered:
             model.buffers_changed()
         return outputs

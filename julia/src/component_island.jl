@@ -47,14 +47,22 @@ function run_forward(island::ComponentIsland{C,I,P}, how::Mode, tensors::Descrip
     bound, spans = fill(-1, island.variables), Vector{Span}(undef, length(tensors))
     inputs = wrapped(I, 1, island.inputs, tensors, bound, spans)
     parameters = up_to_date(P, 1, island.parameters, length(island.inputs), tensors, spans)
+    if is_empty_batch(inputs) # the outputs' types are not known to the compiler here
+        outputs, residual = nothing_from(island.step, bound)
+        return finish(ComponentTape(island, inputs, parameters, outputs, residual, spans), tensors, out, id)
+    end
     checkpoint()
     outputs, residual = try
         run_component(island.instance, island.component, island.step, inputs, how.flags & TRAIN_FLAG != 0, bound)
     catch e
         rethrow_at(island.step, e, catch_backtrace())
     end
-    answer_all!(Handover(tensors, spans, NO_SPANS), out, outputs)
-    id == 0 || hold(ComponentTape(island, inputs, parameters, outputs, residual, spans), id)
+    return finish(ComponentTape(island, inputs, parameters, outputs, residual, spans), tensors, out, id)
+end
+
+function finish(tape::ComponentTape, tensors::Descriptors, out::Ptr{Slot}, id::UInt64)
+    answer_all!(Handover(tensors, tape.spans, NO_SPANS), out, tape.outputs)
+    id == 0 || hold(tape, id)
     return nothing
 end
 

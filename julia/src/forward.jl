@@ -122,7 +122,9 @@ function run!(::Detach, step::Step, tape::StepTape, ::Vector{Room}, ::Bool)
 end
 
 function run!(instance::Instance, step::Step, tape::StepTape, ::Vector{Room}, train::Bool)
-    outputs, residual = run_component(instance, instance.component, step, gather(tape.values, step.inputs), train, tape.bound)
+    inputs = gather(tape.values, step.inputs)
+    outputs, residual = is_empty_batch(inputs) ? nothing_from(step, tape.bound) :
+                        run_component(instance, instance.component, step, inputs, train, tape.bound)
     for (k, output) in enumerate(outputs)
         tape.values[step.outputs[k]] = output
     end

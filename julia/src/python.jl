@@ -45,7 +45,15 @@ function describe_object(object::PyPtr, at::Ptr{DLTensor})
     type = type_of(object) # a subclass may compute its elements
     type == PYTHON.tensor_type || type == PYTHON.parameter_type || throw(Unsupported())
     ccall(PYTHON.from_object, Cint, (PyPtr, Ptr{DLTensor}), object, at) == 0 || throw_refused()
+    is_negative(object) && throw(Unsupported()) # torch shares the memory of a lazily negated view all the same
     return at
+end
+
+function is_negative(object::PyPtr)
+    answer = ccall(PYTHON.call, PyPtr, (PyPtr, PyPtr), PYTHON.is_negative, object)
+    answer == C_NULL && throw_refused()
+    ccall(PYTHON.decrement, Cvoid, (PyPtr,), answer)
+    return answer == PYTHON.yes
 end
 
 # Python's exception is dropped: the caller finds out what is wrong with its tensor.
@@ -109,18 +117,17 @@ is_needed(needs::Ptr{UInt8}, i::Int) = unsafe_load(needs, i) != 0
 is_needed(needs::NeedsOfPython, i::Int) = tuple_item(needs.tuple, needs.leading + i) == PYTHON.yes
 
 """
-forward(tape, seed, release, rooms, tensors…): the tape is kept under the number that the caller chose, 0 for none.
+forward(tape, seed, rooms, tensors…): the tape is kept under the number that the caller chose, 0 for none.
 """
 function forward_from_python(island::Island, c::Call)
-    release(as_integer(argument(c, 3)))
     n = length(island.outputs)
-    tensors = describe_arguments(c, 4, number_of_arguments(island))
-    offer_rooms!(c, argument(c, 4), n)
+    tensors = describe_arguments(c, 3, number_of_arguments(island))
+    offer_rooms!(c, argument(c, 3), n)
     tape = as_integer(argument(c, 1))
     frame = unsafe_load(c.frame)
     mode = Mode(frame.flags % UInt32, UInt32(0), as_integer(argument(c, 2)), frame.application)
     run_forward(island, mode, tensors, slots(c), tape)
-    return answer_to_python(c, argument(c, 4), 4, n, 0)
+    return answer_to_python(c, argument(c, 3), 3, n, 0)
 end
 
 """
@@ -135,12 +142,16 @@ function backward_from_python(tape::Tape, c::Call)
     return answer_to_python(c, argument(c, 4), 4, n, 1)
 end
 
+# What is held is told by dispatch: asking whether it is an island takes longer.
+forward_from_python(::Any, c::Call) = throw(not_held(Island, unsafe_load(c.frame).island))
+backward_from_python(::Any, c::Call) = throw(not_held(Tape, as_integer(argument(c, 1))))
+
 py_forward(self::PyPtr, arguments::Ptr{PyPtr}, count::Int)::PyPtr = from_python(self, arguments, count) do call
-    return Base.invokelatest(forward_from_python, held(Island, unsafe_load(call.frame).island), call)::PyPtr
+    return Base.invokelatest(forward_from_python, found(unsafe_load(call.frame).island), call)::PyPtr
 end
 
 py_backward(self::PyPtr, arguments::Ptr{PyPtr}, count::Int)::PyPtr = from_python(self, arguments, count) do call
-    return Base.invokelatest(backward_from_python, held(Tape, as_integer(argument(call, 1))), call)::PyPtr
+    return Base.invokelatest(backward_from_python, found(as_integer(argument(call, 1))), call)::PyPtr
 end
 
 # No exception leaves a callback. One of Python's that is set (a signal's handler raised it) is told by returning NULL.

@@ -6,6 +6,8 @@ mutable struct PythonFunctions
     clear_error::Ptr{Cvoid}
     error_occurred::Ptr{Cvoid}
     increment::Ptr{Cvoid}
+    decrement::Ptr{Cvoid}
+    call::Ptr{Cvoid}
     new_tuple::Ptr{Cvoid}
     tuple_item::Ptr{Cvoid}
     set_tuple_item::Ptr{Cvoid}
@@ -16,15 +18,16 @@ mutable struct PythonFunctions
     yes::Ptr{Cvoid}
     tensor_type::Ptr{Cvoid}
     parameter_type::Ptr{Cvoid}
+    is_negative::Ptr{Cvoid}
     type_offset::Int
 end
 
-const PYTHON = PythonFunctions(ntuple(_ -> C_NULL, 14)..., 0)
+const PYTHON = PythonFunctions(ntuple(_ -> C_NULL, 17)..., 0)
 
 const PYTHON_SYMBOLS = (
-    "PyErr_CheckSignals", "PyErr_Clear", "PyErr_Occurred", "Py_IncRef", "PyTuple_New", "PyTuple_GetItem", "PyTuple_SetItem",
+    "PyErr_CheckSignals", "PyErr_Clear", "PyErr_Occurred", "Py_IncRef", "Py_DecRef", "PyObject_CallOneArg", "PyTuple_New", "PyTuple_GetItem", "PyTuple_SetItem",
     "PyLong_FromLong", "PyLong_AsUnsignedLongLongMask", "dltensor_from_py_object_no_sync", "_Py_NoneStruct", "_Py_TrueStruct",
-    "torch.Tensor", "torch.nn.Parameter", "offsetof(PyObject, ob_type)",
+    "torch.Tensor", "torch.nn.Parameter", "torch.Tensor.is_neg", "offsetof(PyObject, ob_type)",
 )
 
 function set_python!(addresses::Dict{String,UInt64})

@@ -11,10 +11,12 @@ function hold(object)
     return id
 end
 
-"Keep an object alive under an id that the caller chose."
+"Keep an object alive under an id that the caller chose, in the place of what is there, which it has done with."
 function hold(object, id::UInt64)
-    iseven(id) && id != 0 && !haskey(HELD, id) || throw(BridgeError("id $id", "an even number that is not in use", "another"))
+    iseven(id) || throw(BridgeError("id $id", "an even number", "an odd one"))
+    before = found(id)
     HELD[id] = object
+    before === nothing || released(before)
     return id
 end
 
@@ -22,9 +24,15 @@ end
 The object held under an id; ids that were released, or never given, are an error of the caller's.
 """
 function held(::Type{T}, id::UInt64) where {T}
-    object = get(HELD, id, nothing)
-    object isa T || throw(BridgeError("id $id", "a live $(nameof(T))", object === nothing ? "nothing" : string(typeof(object))))
-    return object::T
+    object = found(id)
+    return object isa T ? object : throw(not_held(T, id))
+end
+
+found(id::UInt64) = get(HELD, id, nothing)
+
+function not_held(::Type{T}, id::UInt64) where {T}
+    object = found(id)
+    return BridgeError("id $id", "a live $(nameof(T))", object === nothing ? "nothing" : string(typeof(object)))
 end
 
 "Let go of an id. Releasing twice is harmless, and so is 0."

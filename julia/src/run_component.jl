@@ -3,20 +3,21 @@
 """
     run_component(instance, component, step, inputs, train, bound) -> (outputs, residual)
 
-The outputs as arrays of the spaces that the step expects. `component` is the instance's, as an argument so that its type is
-known to the compiler.
+The outputs as arrays of the spaces that the step expects, for a batch that is not empty. `component` is the instance's, as an
+argument so that its type is known to the compiler.
 """
 function run_component(instance::Instance, component, step::Step, inputs::Tuple, train::Bool, bound::Vector{Int})
-    batch = isempty(inputs) ? 1 : last_size(inputs[1])
-    batch == 0 && return nothing_from(step, bound), NotRun()
     result = step.mode == FOLLOW ? forward(component, inputs, train) :
              with_constant(() -> forward(component, inputs, mode(step, train)), instance.buffers)
     unwind()
     outputs, residual = outputs_and_residual(step, result)
     length(outputs) == length(step.expected) ||
         throw(BridgeError(step.arrow, "$(length(step.expected)) outputs from forward", "$(length(outputs))"))
-    return checked(step.expected, 1, isempty(inputs) ? map(as_batch, outputs) : outputs, batch, bound), residual
+    isempty(inputs) && return checked(step.expected, 1, map(as_batch, outputs), 1, bound), residual
+    return checked(step.expected, 1, outputs, last_size(inputs[1]), bound), residual
 end
+
+is_empty_batch(inputs::Tuple) = !isempty(inputs) && last_size(inputs[1]) == 0
 
 mode(step::Step, train::Bool) = step.mode == FOLLOW ? train : step.mode == TRAIN
 
@@ -30,10 +31,11 @@ struct NotRun end
 
 # A component of the user's need not bear an empty batch, and what it would do to its buffers means nothing.
 function nothing_from(step::Step, bound::Vector{Int})
-    return Tuple(map(step.expected) do e
+    outputs = map(step.expected) do e
         sizes = [n >= 0 ? n : max(bound[-n], 1) for n in e.sizes]
         return Array{e.type}(undef, sizes..., 0)
-    end)
+    end
+    return Tuple(outputs), NotRun()
 end
 
 "Call `f` and put the arrays' contents back: a frozen component's buffers never change."

@@ -39,8 +39,8 @@ def crossing(island: Island, flags: int) -> Callable[..., tuple[Tensor, ...]]:
     """The autograd function of an island in one mode: it takes a seed and the tensors, and gives the outputs."""
     session = island.session
     caller, check_caller, prepare = session.runtime.caller, session.runtime.check_caller, session.prepare
-    tapes, dropped, released, hold = session.tapes.ids, session.tapes.dropped, session.released.dropped, session.tapes.hold
-    put_back, next_dropped, number = dropped.append, dropped.popleft, session.tape_numbers.__next__
+    tapes, dropped, put_back = session.tapes.ids, session.tapes.dropped, session.tapes.dropped.append
+    released, hold, number = session.released.dropped, session.released.hold, session.tape_numbers.__next__
     spare, spare_backward = island.frames[flags], island.gradient_frames
     rooms, gradient_rooms = island.rooms, island.gradient_rooms
     retained, retained_outputs, discrete = island.retained_arguments, island.retained_outputs, island.discrete_outputs
@@ -54,33 +54,41 @@ def crossing(island: Island, flags: int) -> Callable[..., tuple[Tensor, ...]]:
             if not caller.may_call:
                 check_caller()
             frame = spare.pop() if spare else island.new_frame(flags)
-            tape = tapes.pop(next_dropped()) if dropped else number()  # in the place of the tape before, as a rule
-            passed, room = tensors, None
+            passed, room, tape = tensors, None, 0
             try:
+                if dropped:
+                    # In the place of the tape before, as a rule. No calls: behind one a signal's handler may raise.
+                    reference = dropped[0]
+                    tape = tapes[reference]
+                    del dropped[0], tapes[reference]
+                else:
+                    tape = number()
                 if dropped or released:
                     prepare()
                 if rooms:
                     room = island.offer(tensors[0].shape[0])
-                outputs: tuple[Tensor, ...] = frame.call(tape, seed, room, *tensors)
-                if type(outputs) is not tuple:
-                    outputs = island.take(outputs, frame, room, tensors)  # type: ignore[assignment]
-                spare.append(frame)
-            except MendableError:
-                outputs, passed = island.mended_forward(tensors, flags, seed, tape)
-            except BaseException:  # a signal's handler may raise between any two calls
+                try:
+                    outputs: tuple[Tensor, ...] = frame.call(tape, seed, room, *tensors)
+                    if type(outputs) is not tuple:
+                        outputs = island.take(outputs, frame, room, tensors)  # type: ignore[assignment]
+                    spare.append(frame)
+                except MendableError:
+                    outputs, passed = island.mended_forward(tensors, flags, seed, tape)
+                if saving_hooks(True) is None:
+                    kept = tensors
+                    reference = ref(ctx, put_back)
+                    tapes[reference] = ctx.tape = tape
+                else:
+                    ctx.tape = 0
+                    token = nothing.detach()
+                    token.tape = hold(tape)  # type: ignore[attr-defined]
+                    # The hooks may let go of what is saved: the tape's memory stays with the tape.
+                    token.memory = [t.detach() for t in (*passed, *outputs)]  # type: ignore[attr-defined]
+                    kept = (token, *tensors)
+            except BaseException:
                 hold(tape)
                 island.abandon(frame, rooms)
                 raise
-            if saving_hooks(True) is None:
-                tapes[ref(ctx, put_back)] = ctx.tape = tape
-                kept = tensors
-            else:
-                ctx.tape = 0
-                token = nothing.detach()
-                token.tape = hold(tape)  # type: ignore[attr-defined]
-                # The hooks may let go of what is saved: the tape's memory stays with the tape.
-                token.memory = [t.detach() for t in (*passed, *outputs)]  # type: ignore[attr-defined]
-                kept = (token, *tensors)
             if not keeps_all:
                 kept = (*kept[: len(kept) - len(tensors)], *[tensors[k] for k in retained])
             if passed is not tensors:  # the tape lies over the copies; torch checks the versions of the tensors themselves

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
@@ -46,9 +47,6 @@ class ReleaseQueue:
         self.ids: dict[ref[Held], int] = {}
         self.dropped: deque[ref[Held]] = deque()
 
-    def __bool__(self) -> bool:
-        return bool(self.dropped)
-
     def hold(self, id: int) -> Held:
         """A handle whose end puts the id in the queue."""
         held = Held()
@@ -56,9 +54,12 @@ class ReleaseQueue:
         self.ids[ref(held, self.dropped.append)] = id
         return held
 
-    def pop(self) -> int:
-        """The id that has waited longest."""
-        return self.ids.pop(self.dropped.popleft())
+    def drain(self, release: Callable[[int], object]) -> None:
+        """Release what has been dropped; what an exception interrupts is released the next time."""
+        while self.dropped:
+            reference = self.dropped[0]
+            release(self.ids[reference])
+            del self.dropped[0], self.ids[reference]
 
 
 class _Lent:

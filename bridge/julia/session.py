@@ -112,8 +112,7 @@ class Session:
         """Before a call: refuse a caller that Julia can't have, and let Julia release what was given back."""
         self.runtime.check_caller()
         for queue in (self.released, self.tapes):
-            while queue:
-                self._release(queue.pop())
+            queue.drain(self._release)
 
     def failure(self, status: int) -> BaseException:
         """The exception behind a status that is not OK."""

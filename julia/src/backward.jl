@@ -55,7 +55,7 @@ function run_backward(tape::StepTape, tensors::Descriptors, din::Ptr{Slot}, need
     lease = Lease(tape.island.workspace)
     try
         gradients = backward!(tape, doutputs, needed, places, lease)
-        handover = Handover(tensors, spans, tape.spans, lease)
+        handover = Handover(tensors, spans, tape.spans, n, lease)
         for (i, gradient) in enumerate(gradients)
             with_type(a -> hand_over!(handover, slot(din, i), a), needed[i] ? gradient.array : nothing)
         end

@@ -31,22 +31,23 @@ function specialised(island::StepIsland)
                                                            island.outputs, island.variables)
 end
 
-struct ComponentTape{C,I,P,O<:Tuple,R} <: Tape
+struct ComponentTape{C,I,P,O<:Tuple,R,N} <: Tape
     island::ComponentIsland{C,I,P}
     inputs::I
     parameters::P
     outputs::O
     residual::R
-    spans::Vector{Span}
+    spans::NTuple{N,Span}
 end
 
 released(::ComponentTape) = nothing
 
 function run_forward(island::ComponentIsland{C,I,P}, how::Mode, tensors::Descriptors, out::Ptr{Slot}, id::UInt64) where {C,I,P}
     COUNTS.forwards += 1
-    bound, spans = fill(-1, island.variables), Vector{Span}(undef, length(tensors))
-    inputs = wrapped(I, 1, island.inputs, tensors, bound, spans)
-    parameters = up_to_date(P, 1, island.parameters, length(island.inputs), tensors, spans)
+    bound = fill(-1, island.variables)
+    inputs = wrapped(I, 1, island.inputs, tensors, bound)
+    parameters = up_to_date(P, 1, island.parameters, length(island.inputs), tensors)
+    spans = ntuple(k -> count_bytes(Span(tensors[k])), Val(fieldcount(I) + fieldcount(P)))
     if is_empty_batch(inputs) # the outputs' types are not known to the compiler here
         outputs, residual = nothing_from(island.step, bound)
         return finish(ComponentTape(island, inputs, parameters, outputs, residual, spans), tensors, out, id)
@@ -61,48 +62,43 @@ function run_forward(island::ComponentIsland{C,I,P}, how::Mode, tensors::Descrip
 end
 
 function finish(tape::ComponentTape, tensors::Descriptors, out::Ptr{Slot}, id::UInt64)
-    answer_all!(Handover(tensors, tape.spans, NO_SPANS), out, tape.outputs)
+    answer_all!(Handover(tensors, tape.spans, NO_SPANS, length(tape.outputs)), out, 1, tape.outputs)
     id == 0 || hold(tape, id)
     return nothing
 end
 
-wrapped(::Type{Tuple{}}, ::Int, ::Vector{Expectation}, ::Descriptors, ::Vector{Int}, ::Vector{Span}) = ()
+wrapped(::Type{Tuple{}}, ::Int, ::Vector{Expectation}, ::Descriptors, ::Vector{Int}) = ()
 
-function wrapped(::Type{I}, k::Int, expected::Vector{Expectation}, tensors::Descriptors, bound::Vector{Int}, spans::Vector{Span}) where {I<:Tuple}
-    t = tensors[k]
-    check(expected[k], t, bound)
-    array = wrap(Base.tuple_type_head(I), t)
-    spans[k] = count_bytes(Span(t))
-    return (array, wrapped(Base.tuple_type_tail(I), k + 1, expected, tensors, bound, spans)...)
+function wrapped(::Type{I}, k::Int, expected::Vector{Expectation}, tensors::Descriptors, bound::Vector{Int}) where {I<:Tuple}
+    check(expected[k], tensors[k], bound)
+    array = wrap(Base.tuple_type_head(I), tensors[k])
+    return (array, wrapped(Base.tuple_type_tail(I), k + 1, expected, tensors, bound)...)
 end
 
-up_to_date(::Type{Tuple{}}, ::Int, ::Vector{ParameterSlot}, ::Int, ::Descriptors, ::Vector{Span}) = ()
+up_to_date(::Type{Tuple{}}, ::Int, ::Vector{ParameterSlot}, ::Int, ::Descriptors) = ()
 
-function up_to_date(::Type{P}, j::Int, slots::Vector{ParameterSlot}, inputs::Int, tensors::Descriptors, spans::Vector{Span}) where {P<:Tuple}
-    t = tensors[inputs + j]
-    array = current(slots[j], slots[j].array::Base.tuple_type_head(P), t)
-    spans[inputs + j] = count_bytes(Span(t))
-    return (array, up_to_date(Base.tuple_type_tail(P), j + 1, slots, inputs, tensors, spans)...)
+function up_to_date(::Type{P}, j::Int, slots::Vector{ParameterSlot}, inputs::Int, tensors::Descriptors) where {P<:Tuple}
+    array = current(slots[j], slots[j].array::Base.tuple_type_head(P), tensors[inputs + j])
+    return (array, up_to_date(Base.tuple_type_tail(P), j + 1, slots, inputs, tensors)...)
 end
 
-answer_all!(h::Handover, slots::Ptr{Slot}, results::Tuple) = answer_all!(h, slots, 1, results)
 answer_all!(::Handover, ::Ptr{Slot}, ::Int, ::Tuple{}) = nothing
 function answer_all!(h::Handover, slots::Ptr{Slot}, k::Int, results::Tuple)
     hand_over!(h, slot(slots, k), results[1])
     return answer_all!(h, slots, k + 1, Base.tail(results))
 end
 
-function run_backward(tape::ComponentTape{C,I,P}, tensors::Descriptors, din::Ptr{Slot}, needs) where {C,I,P}
+function run_backward(tape::ComponentTape{C,I,P,O}, tensors::Descriptors, din::Ptr{Slot}, needs) where {C,I,P,O}
     COUNTS.backwards += 1
     island = tape.island
     came = any(k -> tensors[k].ndim >= 0, 1:length(tensors))
-    spans = fill(NO_SPAN, length(tensors))
-    doutputs = gradients_or_zeros(tape.outputs, 1, tensors, spans)
+    doutputs = gradients_or_zeros(tape.outputs, 1, tensors)
     needs_inputs = ntuple(i -> is_needed(needs, i), Val(fieldcount(I)))
     needs_parameters = ntuple(j -> is_needed(needs, fieldcount(I) + j), Val(fieldcount(P)))
-    handover = Handover(tensors, spans, tape.spans)
+    spans = ntuple(k -> tensors[k].ndim < 0 ? NO_SPAN : count_bytes(Span(tensors[k])), Val(fieldcount(O)))
+    handover = Handover(tensors, spans, tape.spans, fieldcount(I) + fieldcount(P))
     came && (any(needs_inputs) || any(needs_parameters)) ||
-        return answer_all!(handover, din, map(_ -> nothing, (needs_inputs..., needs_parameters...)))
+        return answer_all!(handover, din, 1, map(_ -> nothing, (needs_inputs..., needs_parameters...)))
     checkpoint()
     dinputs, dparameters = try
         pull_component(island.component, island.step, tape.residual, tape.inputs, tape.parameters, doutputs, needs_inputs,
@@ -110,17 +106,15 @@ function run_backward(tape::ComponentTape{C,I,P}, tensors::Descriptors, din::Ptr
     catch e
         rethrow_at(island.step, e, catch_backtrace())
     end
-    if_needed(needed, gradient) = needed ? gradient : nothing
-    return answer_all!(handover, din, (map(if_needed, needs_inputs, dinputs)..., map(if_needed, needs_parameters, dparameters)...))
+    results = (map(if_needed, needs_inputs, dinputs)..., map(if_needed, needs_parameters, dparameters)...)
+    return answer_all!(handover, din, 1, results)
 end
 
-gradients_or_zeros(::Tuple{}, ::Int, ::Descriptors, ::Vector{Span}) = ()
+if_needed(needed::Bool, gradient) = needed ? gradient : nothing
 
-function gradients_or_zeros(outputs::Tuple, k::Int, tensors::Descriptors, spans::Vector{Span})
-    gradient = gradient_or_zero(outputs[1], tensors[k])
-    tensors[k].ndim < 0 || (spans[k] = count_bytes(Span(tensors[k])))
-    return (gradient, gradients_or_zeros(Base.tail(outputs), k + 1, tensors, spans)...)
-end
+gradients_or_zeros(::Tuple{}, ::Int, ::Descriptors) = ()
+gradients_or_zeros(outputs::Tuple, k::Int, tensors::Descriptors) =
+    (gradient_or_zero(outputs[1], tensors[k]), gradients_or_zeros(Base.tail(outputs), k + 1, tensors)...)
 
 function gradient_or_zero(output::Array{T,N}, t::DLTensor) where {T,N}
     t.ndim < 0 && return zero(output)

@@ -41,7 +41,7 @@ function run_forward(island::StepIsland, mode::Mode, tensors::Descriptors, out::
     COUNTS.forwards += 1
     tape = open_tape(island, tensors)
     forward!(tape, given_rooms(island, out), mode.flags & TRAIN_FLAG != 0)
-    handover = Handover(tensors, tape.spans, Span[], tape.lease)
+    handover = Handover(tensors, tape.spans, NO_SPANS, length(island.outputs), tape.lease)
     for (k, v) in enumerate(island.outputs)
         with_type(a -> hand_over!(handover, slot(out, k), a), tape.values[v])
     end

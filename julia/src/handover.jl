@@ -3,18 +3,20 @@
 """
 Answers the slots of one call. `candidates` are the spans of the caller's `tensors` that a result may turn out to be, in
 the numbering of ALIAS; `others` are tensors that a result must not share memory with in any other way; `placed` are results already
-handed over.
+handed over, or `NO_SPANS` where there is only one.
 """
-struct Handover
+struct Handover{A,B,L<:Union{Lease,Nothing}}
     tensors::Descriptors
-    candidates::Vector{Span}
-    others::Vector{Span}
+    candidates::A # a vector of spans or a tuple of them, like `others`
+    others::B
     placed::Vector{Span}
-    lease::Union{Lease,Nothing}
+    lease::L
 end
 
-Handover(tensors::Descriptors, candidates::Vector{Span}, others::Vector{Span}, lease::Union{Lease,Nothing} = nothing) =
-    Handover(tensors, candidates, others, Span[], lease)
+Handover(tensors::Descriptors, candidates, others, results::Int, lease = nothing) =
+    Handover(tensors, candidates, others, results == 1 ? NO_SPANS : Span[], lease)
+
+place!(h::Handover, span::Span) = h.placed === NO_SPANS || push!(h.placed, span)
 
 "Hand one result over. Two storages of the caller's never lie over one memory: autograd would go wrong silently."
 function hand_over!(h::Handover, slot::Ptr{Slot}, array::Array)
@@ -24,7 +26,7 @@ function hand_over!(h::Handover, slot::Ptr{Slot}, array::Array)
         return answer(slot, OWNED, UInt64(0))
     end
     if UInt(unsafe_load(Ptr{DLTensor}(slot)).data) == span.first
-        push!(h.placed, span)
+        place!(h, span)
         return answer(slot, FILLED)
     end
     k = find_same(span, h.candidates)
@@ -39,14 +41,14 @@ function hand_over!(h::Handover, slot::Ptr{Slot}, array::Array)
     return lend!(h, slot, array)
 end
 
-function find_same(span::Span, among::Vector{Span})
+function find_same(span::Span, among)
     for (k, other) in enumerate(among)
         same(span, other) && return k
     end
     return 0
 end
 
-function touches(span::Span, among::Vector{Span})
+function touches(span::Span, among)
     for other in among
         overlap(span, other) && return true
     end
@@ -60,7 +62,7 @@ function lend!(h::Handover, slot::Ptr{Slot}, array::Array)
         array = counted_copy(array)
         id = lend(array)
     end
-    push!(h.placed, Span(array))
+    place!(h, Span(array))
     describe!(slot, array, pointer(array))
     return answer(slot, OWNED, id)
 end

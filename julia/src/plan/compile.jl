@@ -50,7 +50,7 @@ function place(d::Diagram, placement)
     wanted = Dict{String,Runtime}()
     for (name, runtime) in placement
         haskey(components_by_name(d), name) ||
-            refuse("placement of $(quoted(name))", "one of [$(join((quoted(c.name) for c in sorted(d.components)), ", "))]",
+            refuse("placement of $(quoted(name))", "one of $(listing([c.name for c in sorted(d.components)]))",
                    "no such component", "binding")
         wanted[name] = runtime
     end

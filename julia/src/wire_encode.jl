@@ -74,7 +74,8 @@ function write_delimited!(w::Writer, f::Field, @nospecialize(value))
         at = extend!(w, count)
         GC.@preserve value unsafe_copyto!(pointer(w.bytes, at), pointer(value), count)
     elseif value isa Vector{UInt8}
-        copyto!(w.bytes, extend!(w, length(value)), value, 1, length(value))
+        at = extend!(w, length(value))
+        copyto!(w.bytes, at, value, 1, length(value))
     else
         write_message!(w, value::Message, f.layout::Layout)
     end

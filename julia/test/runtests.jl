@@ -3,6 +3,7 @@ using Test
 
 @testset "DiagramBridge" begin
     include("wire.jl")
+    include("golden.jl")
     include("blas.jl")
     include("elementary.jl")
     include("build.jl")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.schema.wire import is_repeated
 
-ODD_TEXTS = ["", "x", "a.b", " a", "é" * 101, "a\u2028b", "it's", "\"it's\"", "back\\slash", "tab\t", "x" * 501, "点", "\u202e"]
+ODD_TEXTS = ["", "x", "a.b", " a", "é" * 101, "a\u2028b", "it's", "\"it's\"", "back\\slash", "tab\t", "x" * 501, "点"]
 ODD_REALS = [math.nan, math.inf, -math.inf, -0.0, 0.0, -1.0, 0.5, 1.0, 2.0]
 
 
@@ -54,7 +54,7 @@ def other_value(draw: st.DrawFn, field: FieldDescriptor, value: Any, known: list
     if field.type == FieldDescriptor.TYPE_ENUM:
         return draw(st.integers(0, 9))
     if field.type == FieldDescriptor.TYPE_SINT64:
-        return draw(st.sampled_from([-(2**63), -2, -1, 0, 1, value + 1, 2**31, 2**40, 2**63 - 1]).filter(lambda n: n < 2**63))
+        return draw(st.sampled_from([-(2**63), -2, -1, 0, 1, min(value, 2**40) + 1, 2**31, 2**40, 2**63 - 1]))
     return draw(numbers(value, 2**32 - 1 if field.type == FieldDescriptor.TYPE_UINT32 else 2**64 - 1))
 
 

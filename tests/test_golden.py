@@ -17,7 +17,7 @@ from bridge.schema.wire import is_repeated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from golden import FOLDER, files, stale  # noqa: E402 – scripts are no package
+from golden import FOLDER, files, stale
 
 DIAGRAMS = {path.stem: path.read_bytes() for path in sorted(FOLDER.glob("*.pb"))}
 
@@ -73,4 +73,5 @@ def test_the_plans_have_every_feature_too() -> None:
     plans = [plan_pb2.Plan.FromString(bytes.fromhex(line.split(" ")[-1])) for line in lines if line.startswith("  ")]
     found = {feature for plan in plans for feature in used(plan)}
     missing = set(possible(plan_pb2.Plan.DESCRIPTOR)) - found
-    assert {feature for feature in missing if not feature[0].startswith("Attribute")} == set()  # those of divergences are few
+    # Divergences have no attributes of some kinds.
+    assert {feature for feature in missing if not feature[0].startswith("Attribute")} == set()

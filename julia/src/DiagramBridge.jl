@@ -1,5 +1,6 @@
 """
-The Julia side of diagram-bridge: portable layers in plain Julia, run as islands of a diagram that Python drives.
+The Julia side of diagram-bridge: diagrams, their files and their plans, and portable layers in plain Julia, run as islands of
+a diagram that Python drives.
 """
 module DiagramBridge
 
@@ -9,7 +10,9 @@ const PACKAGE_VERSION = v"0.1.0"
 import LinearAlgebra: BLAS, rmul!
 import SHA: sha256
 
-export BridgeError, Diagram, JULIA, Plan, TORCH, load, plan, save
+export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Plan, TORCH, TorchReference, agree!, arrow!,
+       binary_cross_entropy, build, commute!, component!, cosine, cross_entropy, detach, huber, index!, info_nce, kl, load, mae,
+       mse, output!, plan, save, source!, space!
 
 include("wire.jl")
 include("schema.jl")
@@ -55,6 +58,9 @@ include("diagram/canonical.jl")
 include("schema/decode.jl")
 include("schema/encode.jl")
 include("schema/files.jl")
+include("diagram/write_layers.jl")
+include("diagram/builder.jl")
+include("diagram/show.jl")
 include("plan/plans.jl")
 using .Plans: JULIA, Plan, Runtime, TORCH, fragment, plan, plan_outputs
 

@@ -11,7 +11,7 @@ import LinearAlgebra: BLAS, rmul!
 import SHA: sha256
 
 export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Plan, TORCH, TorchReference, agree!, arrow!,
-       binary_cross_entropy, build, commute!, component!, cosine, cross_entropy, detach, huber, index!, info_nce, kl, load, mae,
+       binary_cross_entropy, build, commute!, component!, cosine, cross_entropy, huber, index!, info_nce, kl, load, mae,
        mse, output!, plan, save, source!, space!
 
 include("wire.jl")

@@ -37,12 +37,13 @@ struct Builder
     agreements::Vector{Agreement}
     commutes::Vector{Tuple{Commute,Bool}} # with: whether all arrows are meant
     outputs::Vector{Output}
+    places::Dict{Tuple{String,String},Int} # of an element in its table, by kind and name
 end
 
 function Builder(name::AbstractString = "diagram")
     check_label("diagram", name)
     return Builder(name, Space[], Source[], Component[], Arrow[], TermTable(), Union{String,Nothing}[], Space[], Agreement[],
-                   Tuple{Commute,Bool}[], Output[])
+                   Tuple{Commute,Bool}[], Output[], Dict{Tuple{String,String},Int}())
 end
 
 Base.show(io::IO, d::Builder) = print(io, "Builder(", repr(d.name), ")")
@@ -89,10 +90,11 @@ struct ArrowHandle
     name::String
 end
 
-find(elements::Vector, name) = elements[findlast(element -> element.name == name, elements)]
-has(elements::Vector, name) = any(element -> element.name == name, elements)
+has(d::Builder, kind, name) = haskey(d.places, (kind, name))
+space(d::Builder, name::AbstractString) = d.spaces[d.places[("space", name)]]
+component(d::Builder, name::AbstractString) = d.components[d.places[("component", name)]]
 
-arrow_of(f::ArrowHandle) = find(f.builder.arrows, f.name)
+arrow_of(f::ArrowHandle) = f.builder.arrows[f.builder.places[("arrow", f.name)]]
 
 "    component(arrow)\n\nWhat interprets an arrow of a builder, to be given to another arrow."
 component(f::ArrowHandle) = ComponentHandle(f.builder, arrow_of(f).component)
@@ -101,7 +103,7 @@ Base.show(io::IO, f::ArrowHandle) = print(io, "<arrow ", f.name, ": ", boundary(
 
 const DTYPES = (Float32 => FLOAT32, Float64 => FLOAT64, Int32 => INT32, Int64 => INT64, Bool => BOOLEAN)
 
-function element_type(where, dtype)
+function data_type(where, dtype)
     for (T, type) in DTYPES
         (dtype === T || dtype == type_name(type) || dtype === type) && return type
     end
@@ -113,17 +115,24 @@ axis_of(name, size) = Axis(String(name), String(size))
 
 add_axes(axes, sizes) = vcat(Axis[axis_of(name, size) for (name, size) in axes], Axis[axis_of(name, size) for (name, size) in sizes])
 
-function add_new!(elements::Vector, kind, new)
-    check_name(kind, new.name)
-    check_new(kind, new.name, (element.name for element in elements))
+"Refuse a name that is none, or that an element of that kind has already."
+function check_free(d::Builder, kind, name)
+    kind in ("space", "source", "component", "arrow") ? check_name(kind, name) : check_label(kind, name)
+    has(d, kind, name) && refuse(element(kind, name), "one $kind of that name", "two", "duplicate")
+    return nothing
+end
+
+function add_new!(d::Builder, kind, elements::Vector, new)
+    check_free(d, kind, new.name)
     push!(elements, new)
+    d.places[(kind, new.name)] = length(elements)
     return new
 end
 
 function add_space!(d::Builder, space::Space)
     check_name("space", space.name)
     check_space(space)
-    return add_new!(d.spaces, "space", space)
+    return add_new!(d, "space", d.spaces, space)
 end
 
 """
@@ -133,7 +142,7 @@ A new space. Each keyword is an axis with its size, or with the name of a variab
 `axes` takes pairs instead, for axes whose names are no Julia names.
 """
 space!(d::Builder, name::AbstractString, type = Float32; axes = (), sizes...) =
-    add_space!(d, Space(name, element_type(element("space", name), type), add_axes(axes, sizes), 0))
+    add_space!(d, Space(name, data_type(element("space", name), type), add_axes(axes, sizes), 0))
 
 """
     index!(d, name; classes, type = Int64, axes = (), sizes...) -> Space
@@ -142,14 +151,14 @@ A new space of class indices 0 … classes−1, without axes unless some are giv
 """
 function index!(d::Builder, name::AbstractString; classes::Integer, type = Int64, axes = (), sizes...)
     classes >= 1 || refuse(element("space", name), "at least one class", string(classes), "space")
-    return add_space!(d, Space(name, element_type(element("space", name), type), add_axes(axes, sizes), whole(classes)))
+    return add_space!(d, Space(name, data_type(element("space", name), type), add_axes(axes, sizes), whole(classes)))
 end
 
 "The space of a builder, by itself or by its name."
 function space_of(d::Builder, where, wanted::Union{Space,AbstractString})
     name = wanted isa Space ? wanted.name : wanted
-    has(d.spaces, name) || refuse_unknown(where, "space", name, [space.name for space in d.spaces])
-    known = find(d.spaces, name)
+    has(d, "space", name) || refuse_unknown(where, "space", name, [space.name for space in d.spaces])
+    known = space(d, name)
     wanted isa Space && wanted != known && refuse(where, show_space(known), show_space(wanted), "type")
     return known
 end
@@ -178,7 +187,7 @@ function source!(d::Builder, name::AbstractString, columns = (); more...)
         push!(made, String(column) => space_of(d, element("column", "$name.$column"), space))
     end
     isempty(made) && refuse(where, "at least one column", "none", "limit")
-    add_new!(d.sources, "source", Source(name, [Column(column, space.name) for (column, space) in made]))
+    add_new!(d, "source", d.sources, Source(name, [Column(column, space.name) for (column, space) in made]))
     return SourceHandle(d, name, [column => term!(d, ColumnTerm(name, column), space, String(name)) for (column, space) in made])
 end
 
@@ -205,7 +214,7 @@ add_component!(d::Builder, name, body::Union{TorchReference,JuliaReference}, fro
     add_component!(d, name, body, training(frozen), given === nothing ? true : given)
 
 function add_component!(d::Builder, name, body::Body, training::Training, has_parameters::Bool)
-    add_new!(d.components, "component", Component(name, body, has_parameters, training))
+    add_new!(d, "component", d.components, Component(name, body, has_parameters, training))
     return ComponentHandle(d, name)
 end
 
@@ -218,21 +227,20 @@ a component with the arrow's name; or a component, which then is shared.
 function arrow!(d::Builder, name::AbstractString, sources, targets, body; frozen = nothing, has_parameters = nothing)
     where = element("arrow", name)
     made = [spaces_of(d, where, spaces) for spaces in (sources, targets)]
-    check_name("arrow", name)
-    check_new("arrow", name, (arrow.name for arrow in d.arrows))
-    component = body isa ComponentHandle ? shared(d, where, body, frozen) :
+    check_free(d, "arrow", name)
+    used = body isa ComponentHandle ? shared(d, where, body, frozen) :
                 add_component!(d, name, body, frozen, has_parameters, length(made[1]))
-    push!(d.arrows, Arrow(name, made[1], made[2], component.name))
+    add_new!(d, "arrow", d.arrows, Arrow(name, made[1], made[2], used.name))
     return ArrowHandle(d, name)
 end
 
-function shared(d::Builder, where, component::ComponentHandle, frozen)
-    component.builder === d || refuse(where, "a component of this builder", string(component), "component")
-    known = find(d.components, component.name)
+function shared(d::Builder, where, handle::ComponentHandle, frozen)
+    handle.builder === d || refuse(where, "a component of this builder", string(handle), "component")
+    known = component(d, handle.name)
     frozen === nothing || training(frozen) == known.training ||
         refuse(where, "a shared component to be frozen for all of its arrows",
                "frozen=$frozen for component $(quoted(known.name)), which is $(lowercase(string(known.training)))", "component")
-    return component
+    return handle
 end
 
 spaces_of(d::Builder, where, space::Union{Space,AbstractString}) = [space_of(d, where, space).name]
@@ -245,12 +253,12 @@ function (f::ArrowHandle)(arguments::TermHandle...)
     for (place, (argument, wanted)) in enumerate(zip(arguments, arrow.sources))
         require_own(d, inside(where, "argument $(place - 1)"), argument)
         space(argument).name == wanted ||
-            refuse(inside(where, "argument $(place - 1)"), show_space(find(d.spaces, wanted)), show_space(space(argument)), "type")
+            refuse(inside(where, "argument $(place - 1)"), show_space(space(d, wanted)), show_space(space(argument)), "type")
     end
     below = unique(source_of(argument) for argument in arguments if source_of(argument) !== nothing)
     length(below) > 1 && refuse(where, "arguments of one source", "columns of $(listing(below))", "source")
     places = Int[argument.place for argument in arguments]
-    outputs = [term!(d, OutputTerm(f.name, places, output), find(d.spaces, target), isempty(below) ? nothing : below[1])
+    outputs = [term!(d, OutputTerm(f.name, places, output), space(d, target), isempty(below) ? nothing : below[1])
                for (output, target) in enumerate(arrow.targets)]
     return length(outputs) == 1 ? outputs[1] : Tuple(outputs)
 end
@@ -264,7 +272,7 @@ require_own(::Builder, where, terms::Tuple) =
     refuse(where, "one term (an arrow with several targets gives a tuple)", "a tuple of $(length(terms))", "type")
 
 "    detach(term)\n\nThe term's value, with no gradient to anything below it."
-detach(t::TermHandle) = term!(t.builder, DetachTerm(t.place), space(t), source_of(t))
+Base.detach(t::TermHandle) = term!(t.builder, DetachTerm(t.place), space(t), source_of(t))
 
 """
     agree!(d, left, right; by, weight = 1, name = "", where = nothing)
@@ -274,18 +282,18 @@ apart, `weight` multiplies it in the total, and `where` is a mask: a non-negativ
 the class axis. The name is `left~right` unless it is given.
 """
 function agree!(d::Builder, left, right; by::Divergence, weight = 1.0, name = "", where = nothing)
-    called = labelled("agreement", name, d.agreements)
+    called = labelled(d, "agreement", name, length(d.agreements))
     sides = [require_own(d, inside(called, side), term) for (side, term) in (("left", left), ("right", right))]
     mask = where === nothing ? nothing : require_own(d, inside(called, "mask"), where)
+    isempty(name) || (d.places[("agreement", name)] = length(d.agreements) + 1)
     push!(d.agreements, Agreement(name, sides[1], sides[2], by, Float64(weight), mask))
     return nothing
 end
 
 "How an error calls a new agreement or commute, whose label is checked if it has one."
-function labelled(kind, name, others)
-    isempty(name) && return Where(nothing, "$kind $(length(others))", nothing, "")
-    check_label(kind, name)
-    check_new(kind, name, (other.name for other in others))
+function labelled(d::Builder, kind, name, place)
+    isempty(name) && return Where(nothing, "$kind $place", nothing, "")
+    check_free(d, kind, name)
     return element(kind, name)
 end
 
@@ -299,22 +307,21 @@ a path, and is needed where a cycle lies on some path.
 """
 function commute!(d::Builder, start::Union{SourceHandle,TermHandle}, target; by::Divergence, weight = 1.0, pairing = :star,
                   max_length = 0, max_paths = 4096, arrows = nothing, name = "")
-    called = labelled("commute", name, first.(d.commutes))
+    called = labelled(d, "commute", name, length(d.commutes))
     from = start isa SourceHandle ? getfield(start, :name) : require_own(d, inside(called, "start"), start)
     pairs = Dict("star" => STAR, "all" => ALL)
     haskey(pairs, string(pairing)) || refuse(inside(called, "pairing"), "'star' or 'all'", quoted(string(pairing)), "type")
     listed = arrows === nothing ? String[] : String[a isa ArrowHandle ? a.name : a for a in arrows]
     commute = Commute(name, from, space_of(d, inside(called, "target"), target).name, listed, by, Float64(weight),
                       pairs[string(pairing)], max_length, max_paths)
+    isempty(name) || (d.places[("commute", name)] = length(d.commutes) + 1)
     push!(d.commutes, (commute, arrows === nothing))
     return nothing
 end
 
 "    output!(d, name, term)\n\nA term that is wanted by name, such as a prediction."
 function output!(d::Builder, name::AbstractString, term)
-    check_label("output", name)
-    check_new("output", name, (output.name for output in d.outputs))
-    push!(d.outputs, Output(name, require_own(d, element("output", name), term)))
+    add_new!(d, "output", d.outputs, Output(name, require_own(d, element("output", name), term)))
     return nothing
 end
 

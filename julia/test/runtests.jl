@@ -4,6 +4,7 @@ using Test
 @testset "DiagramBridge" begin
     include("wire.jl")
     include("golden.jl")
+    include("doctests.jl")
     include("builder.jl")
     include("blas.jl")
     include("elementary.jl")

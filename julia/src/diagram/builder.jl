@@ -21,7 +21,7 @@ student(digits.image)
 
 julia> agree!(d, student(digits.image), digits.label; by = cross_entropy())
 
-julia> build(d)
+julia> println(build(d))
 Diagram("digits"): 3 spaces, 1 arrow, 3 terms, 1 agreement
 ```
 """

@@ -56,9 +56,8 @@ julia> g = Layers.GraphBuilder(1); x, = g.inputs;
 
 julia> h = g(Layers.relu(), g(Layers.linear(8, 8), x; name = "first"));
 
-julia> Layers.graph(g, g(Layers.add(), h, x)).outputs
-1-element Array{Int64,1}:
- 4
+julia> Layers.graph(g, g(Layers.add(), h, x))
+linear(8, 8), relu, add
 ```
 """
 struct GraphBuilder

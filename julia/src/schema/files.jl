@@ -64,7 +64,7 @@ julia> path = joinpath(mktempdir(), "empty.pb");
 
 julia> save(path, Diagram("empty"))
 
-julia> load(path)
+julia> println(load(path))
 Diagram("empty"): 0 spaces, 0 arrows, 0 terms, 0 agreements
 ```
 """

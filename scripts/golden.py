@@ -201,7 +201,7 @@ def names(d: Builder) -> None:
     quelle = d.source("源", {"x=1": größe, "!": point, "𝒙": größe})
     d.space("0", "float64", axes=[(str(k), 1) for k in range(16)])
     f = d.arrow("→", größe, größe, layers.chain(layers.linear(2, 2)))
-    d.agree(f(quelle["x=1"]), quelle["𝒙"], by=bridge.mse(), name="it's \"a\" name, with (everything); in~it#1")
+    d.agree(f(quelle["x=1"]), quelle["𝒙"], by=bridge.mse(), name='it\'s "a" name, with (everything); in~it#1')
     d.agree(f(quelle["𝒙"]), quelle["x=1"], by=bridge.mse(), weight=1e-300)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.schema.wire import is_repeated
 
-ODD_TEXTS = ["", "x", "a.b", " a", "é" * 101, "a\u2028b", "it's", "\"it's\"", "back\\slash", "tab\t", "x" * 501, "点"]
+ODD_TEXTS = ["", "x", "a.b", " a", "é" * 101, "a\u2028b", "it's", '"it\'s"', "back\\slash", "tab\t", "x" * 501, "点"]
 ODD_REALS = [math.nan, math.inf, -math.inf, -0.0, 0.0, -1.0, 0.5, 1.0, 2.0]
 
 

@@ -1,6 +1,6 @@
 """
-The Julia side of diagram-bridge: diagrams, their files and their plans, and portable layers in plain Julia, run as islands of
-a diagram that Python drives.
+The Julia side of diagram-bridge: diagrams, their files and their plans, and portable layers in plain Julia, run as islands
+of a diagram that Python drives.
 """
 module DiagramBridge
 

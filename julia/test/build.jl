@@ -15,9 +15,9 @@ function refusal(operation, version, attributes)
     return ""
 end
 
-const KNOWN = "layer 'relu7': expected a portable layer (add, celu, elu, flatten, gelu, hardsigmoid, identity, layer_norm, " *
-              "leaky_relu, linear, log_softmax, mish, multiply, relu, relu6, reshape, sigmoid, silu, softmax, softplus, tanh), " *
-              "found 'relu7'"
+const KNOWN = "layer 'relu7': expected a portable layer (add, celu, elu, flatten, gelu, hardsigmoid, identity, " *
+              "layer_norm, leaky_relu, linear, log_softmax, mish, multiply, relu, relu6, reshape, sigmoid, silu, softmax, softplus, " *
+              "tanh), found 'relu7'"
 
 @testset "build" begin
     given = attributes("in" => 3, "out" => 4, "bias" => true, "init" => "zeros")

@@ -126,7 +126,8 @@ end
     @test refusal(() -> source!(d, "s"))[2] == "source 's': expected at least one column, found none"
     @test refusal(() -> source!(d, "s"; x = "w"))[2] ==
           "column 's.x': expected the name of a space ('x', 'y'), found 'w'"
-    @test refusal(() -> f(data.y))[2] == "arrow 'f', argument 0: expected space 'x' (float32 (k=2)), found space 'y' (float32 (k=3))"
+    @test refusal(() -> f(data.y))[2] ==
+          "arrow 'f', argument 0: expected space 'x' (float32 (k=2)), found space 'y' (float32 (k=3))"
     @test refusal(() -> f())[2] == "arrow 'f': expected 1 arguments, found 0"
     @test refusal(() -> add(data.x, more.x))[2] ==
           "arrow 'add': expected arguments of one source, found columns of 'data', 'more'"

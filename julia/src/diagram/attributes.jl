@@ -46,7 +46,8 @@ function attribute(attributes::Attributes, name::String, ::Type{T}) where {T}
 end
 
 "The attributes sorted by name, with −0.0 stored as 0.0."
-sorted(attributes::Attributes) = sort!(Attributes([name => unsigned_zero(value) for (name, value) in attributes]); by = first)
+sorted(attributes::Attributes) =
+    sort!(Attributes([name => unsigned_zero(value) for (name, value) in attributes]); by = first)
 
 unsigned_zero(value::Float64) = value + 0.0
 unsigned_zero(value::AttributeValue) = value
@@ -74,7 +75,8 @@ end
 
 convert_value(::Type{Float64}, value::Real) = value isa Bool ? value : Float64(value)
 convert_value(::Type{Int}, value::Integer) = value isa Bool ? value : Int(value)
-convert_value(::Type{Vector{Int}}, value::Union{Tuple,AbstractVector}) = all(v -> v isa Integer, value) ? Int[value...] : value
+convert_value(::Type{Vector{Int}}, value::Union{Tuple,AbstractVector}) =
+    all(v -> v isa Integer, value) ? Int[value...] : value
 convert_value(::Type{String}, value::AbstractString) = String(value)
 convert_value(::Type, value) = value
 

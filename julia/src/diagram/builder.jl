@@ -113,7 +113,7 @@ end
 axis_of(name, size::Integer) = Axis(String(name), whole(size))
 axis_of(name, size) = Axis(String(name), String(size))
 
-add_axes(axes, sizes) = vcat(Axis[axis_of(name, size) for (name, size) in axes], Axis[axis_of(name, size) for (name, size) in sizes])
+add_axes(axes, sizes) = Axis[axis_of(name, size) for (name, size) in Iterators.flatten((axes, sizes))]
 
 "Refuse a name that is none, or that an element of that kind has already."
 function check_free(d::Builder, kind, name)
@@ -188,7 +188,8 @@ function source!(d::Builder, name::AbstractString, columns = (); more...)
     end
     isempty(made) && refuse(where, "at least one column", "none", "limit")
     add_new!(d, "source", d.sources, Source(name, [Column(column, space.name) for (column, space) in made]))
-    return SourceHandle(d, name, [column => term!(d, ColumnTerm(name, column), space, String(name)) for (column, space) in made])
+    terms = [column => term!(d, ColumnTerm(name, column), space, String(name)) for (column, space) in made]
+    return SourceHandle(d, name, terms)
 end
 
 training(frozen::Union{Bool,Nothing}) = frozen === true ? FROZEN : TRAINABLE
@@ -221,8 +222,8 @@ end
 """
     arrow!(d, name, sources, targets, body; frozen = nothing, has_parameters = nothing) -> ArrowHandle
 
-A new arrow from its source spaces to its target spaces, each one space or several. `body` is what `component!` takes, and makes
-a component with the arrow's name; or a component, which then is shared.
+A new arrow from its source spaces to its target spaces, each one space or several. `body` is what `component!` takes, and
+makes a component with the arrow's name; or a component, which then is shared.
 """
 function arrow!(d::Builder, name::AbstractString, sources, targets, body; frozen = nothing, has_parameters = nothing)
     where = element("arrow", name)
@@ -239,7 +240,8 @@ function shared(d::Builder, where, handle::ComponentHandle, frozen)
     known = component(d, handle.name)
     frozen === nothing || training(frozen) == known.training ||
         refuse(where, "a shared component to be frozen for all of its arrows",
-               "frozen=$frozen for component $(quoted(known.name)), which is $(lowercase(string(known.training)))", "component")
+               "frozen=$frozen for component $(quoted(known.name)), which is $(lowercase(string(known.training)))",
+               "component")
     return handle
 end
 
@@ -277,8 +279,8 @@ Base.detach(t::TermHandle) = term!(t.builder, DetachTerm(t.place), space(t), sou
 """
     agree!(d, left, right; by, weight = 1, name = "", where = nothing)
 
-Two terms should agree; left is the prediction, right the target, and gradients flow into both. `by` measures how far they are
-apart, `weight` multiplies it in the total, and `where` is a mask: a non-negative number per sample, or per element without
+Two terms should agree; left is the prediction, right the target, and gradients flow into both. `by` measures how far they
+are apart, `weight` multiplies it in the total, and `where` is a mask: a non-negative number per sample, or per element without
 the class axis. The name is `left~right` unless it is given.
 """
 function agree!(d::Builder, left, right; by::Divergence, weight = 1.0, name = "", where = nothing)
@@ -298,12 +300,13 @@ function labelled(d::Builder, kind, name, place)
 end
 
 """
-    commute!(d, start, target; by, weight = 1, pairing = :star, max_length = 0, max_paths = 4096, arrows = nothing, name = "")
+    commute!(d, start, target; by, weight = 1, pairing = :star, max_length = 0, max_paths = 4096, arrows = nothing,
+             name = "")
 
 Every path from the start to the target space should agree: with the first (`:star`), or all with all (`:all`). `start` is a
-term, or a source: paths then begin with any of its columns. Paths follow `arrows`, by default all of the diagram that have one
-source and one target space; their order there, by default of declaration, orders the paths. `max_length` bounds the arrows of
-a path, and is needed where a cycle lies on some path.
+term, or a source: paths then begin with any of its columns. Paths follow `arrows`, by default all of the diagram that have
+one source and one target space; their order there, by default of declaration, orders the paths. `max_length` bounds the
+arrows of a path, and is needed where a cycle lies on some path.
 """
 function commute!(d::Builder, start::Union{SourceHandle,TermHandle}, target; by::Divergence, weight = 1.0, pairing = :star,
                   max_length = 0, max_paths = 4096, arrows = nothing, name = "")
@@ -329,8 +332,8 @@ end
 function build(d::Builder)
     every = String[a.name for a in d.arrows if length(a.sources) == length(a.targets) == 1]
     commutes = [is_all ? with_arrows(commute, every) : commute for (commute, is_all) in d.commutes]
-    return canonical(Diagram(d.name, copy(d.spaces), copy(d.sources), copy(d.components), copy(d.arrows), copy(d.table.terms),
-                             copy(d.agreements), commutes, copy(d.outputs), Memo()))
+    return canonical(Diagram(d.name, copy(d.spaces), copy(d.sources), copy(d.components), copy(d.arrows),
+                             copy(d.table.terms), copy(d.agreements), commutes, copy(d.outputs), Memo()))
 end
 
 with_arrows(c::Commute, arrows) =

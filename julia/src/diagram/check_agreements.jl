@@ -7,7 +7,8 @@ agreement_element(commute::Commute, place) =
     isempty(commute.name) ? Where(nothing, "commute $(place - 1)", nothing, "") : element("commute", commute.name)
 
 "Weights are finite; zero and negative ones are allowed."
-check_weight(weight::Float64, where) = isfinite(weight) ? nothing : refuse(where, "a finite weight", quoted(weight), "weight")
+check_weight(weight::Float64, where) =
+    isfinite(weight) ? nothing : refuse(where, "a finite weight", quoted(weight), "weight")
 
 "Sides are parallel, fit the divergence, and have a source; masks fit."
 function check_agreements(d::Diagram)

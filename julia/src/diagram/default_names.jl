@@ -47,4 +47,5 @@ end
 
 # The names of agreements and commutes are no part of these tables.
 shared_memo(m::Memo) =
-    Memo(false, false, m.spaces, m.sources, m.columns, m.components, m.arrows, m.term_spaces, m.term_sources, nothing, nothing)
+    Memo(false, false, m.spaces, m.sources, m.columns, m.components, m.arrows, m.term_spaces, m.term_sources, nothing,
+         nothing)

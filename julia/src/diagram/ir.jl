@@ -227,7 +227,8 @@ const Plain = Union{Axis,Space,Column,Source,PortableLayer,Node,LayerGraph,Torch
                     ColumnTerm,OutputTerm,DetachTerm,Divergence,Agreement,Commute,Output}
 
 Base.:(==)(a::T, b::T) where {T<:Plain} = all(i -> isequal(getfield(a, i), getfield(b, i)), 1:fieldcount(T))
-Base.hash(value::Plain, h::UInt) = foldl((h, i) -> hash(getfield(value, i), h), 1:nfields(value); init = hash(typeof(value), h))
+Base.hash(value::Plain, h::UInt) =
+    foldl((h, i) -> hash(getfield(value, i), h), 1:nfields(value); init = hash(typeof(value), h))
 
 # The keys of large tables, written out: the general ones look fields up as the program runs.
 Base.:(==)(a::OutputTerm, b::OutputTerm) = a.arrow == b.arrow && a.output == b.output && a.arguments == b.arguments

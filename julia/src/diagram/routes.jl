@@ -40,7 +40,8 @@ function find_routes(d::Diagram, commute::Commute)
     reached = distances(ahead, [space for (_, space) in starts])
     distance = filter(pair -> haskey(reached, first(pair)), distances(backward, [commute.target]))
     steps = Dict{String,Vector{Passage}}(
-        space => filter(passage -> haskey(distance, passage.target), get(forward, space, Passage[])) for space in keys(distance))
+        space => filter(passage -> haskey(distance, passage.target), get(forward, space, Passage[]))
+        for space in keys(distance))
     return Routes(filter(start -> haskey(distance, start[2]), starts), steps, distance, commute.target)
 end
 

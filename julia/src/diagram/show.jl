@@ -37,7 +37,8 @@ end
 
 with_several_targets(arrows) = Set{String}(a.name for a in arrows if length(a.targets) > 1)
 
-Base.show(io::IO, t::TermHandle) = print(io, term_text(t.builder.table.terms, t.place, with_several_targets(t.builder.arrows)))
+Base.show(io::IO, t::TermHandle) =
+    print(io, term_text(t.builder.table.terms, t.place, with_several_targets(t.builder.arrows)))
 
 number_text(value::Float64) = isinteger(value) && abs(value) < 1e15 ? string(Int(value)) : string(value)
 number_text(value::Vector{Int}) = join(value, '×')

@@ -38,7 +38,8 @@ end
 
 @noinline function refuse_sources(d, term, place, sources)
     names = unique(filter(s -> s !== nothing, sources[arguments(term)]))
-    refuse(term_element(term, place), "columns of one source below it", "columns of $(join(map(quoted, names), " and "))", "source")
+    refuse(term_element(term, place), "columns of one source below it", "columns of $(join(map(quoted, names), " and "))",
+           "source")
 end
 
 "Whether a trainable parameter is at or below each term, with no detach in between."

@@ -1,6 +1,6 @@
 """
-The portable layers as values, for the bodies of components: `Layers.linear(64, 10)`, `Layers.chain(…)`. They have the names and
-arguments of `bridge.layers` in Python.
+The portable layers as values, for the bodies of components: `Layers.linear(64, 10)`, `Layers.chain(…)`. They have the names
+and arguments of `bridge.layers` in Python.
 
 ```jldoctest
 julia> using DiagramBridge

@@ -23,7 +23,8 @@ The canonical bytes of a plan, the same in every language.
 function write_bytes(p::Plan)
     return encode(Schema.Plan(
         format = PLAN_FORMAT, schema_version = SCHEMA_VERSION, diagram = p.diagram, driver = runtime_message(p.driver),
-        placements = [Schema.Placement(component = name, runtime = runtime_message(runtime)) for (name, runtime) in p.placements],
+        placements = [Schema.Placement(component = name, runtime = runtime_message(runtime))
+                      for (name, runtime) in p.placements],
         registers = p.registers, instructions = map(instruction_message, p.instructions),
         agreements = [Schema.PlannedAgreement(name = a.name, divergence = message(a.divergence), weight = a.weight)
                       for a in p.agreements],

@@ -6,7 +6,8 @@ module Plans
 
 using ..DiagramBridge: Agreement, ColumnTerm, Component, DetachTerm, Diagram, Divergence, JuliaReference, OutputTerm, Schema,
                        Term, TorchReference, arguments, arrow, arrows_by_name, component, component_of, components_by_name,
-                       digest, element, encode, expand, inside, listing, message, quoted, refuse, refuse_unknown, sorted, trains
+                       digest, element, encode, expand, inside, listing, message, quoted, refuse, refuse_unknown, sorted,
+                       trains
 import ..DiagramBridge: write_bytes
 
 export Plan, fragment, plan, plan_outputs

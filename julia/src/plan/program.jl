@@ -1,5 +1,5 @@
-# A plan in memory, as plain data. Registers are assigned once, in schedule order; they, terms and agreements are counted from
-# 1 here and from 0 in files.
+# A plan in memory, as plain data. Registers are assigned once, in schedule order; they, terms and agreements are counted
+# from 1 here and from 0 in files.
 
 "Who runs an instruction, and who drives the loop."
 @enum Runtime::UInt8 TORCH JULIA

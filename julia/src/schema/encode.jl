@@ -30,7 +30,8 @@ message(s::Source) =
     Schema.Source(name = s.name, columns = [Schema.Column(name = c.name, space = c.space) for c in s.columns])
 
 function message(c::Component)
-    made = Schema.Component(name = c.name, training = Schema.Training(Int32(c.training) + 1), has_parameters = c.has_parameters)
+    training = Schema.Training(Int32(c.training) + 1)
+    made = Schema.Component(name = c.name, training = training, has_parameters = c.has_parameters)
     body = c.body
     if body isa LayerGraph
         made.graph = message(body)

@@ -24,6 +24,7 @@ Every refusal is a `DiagramError` with one of these kinds, the same in Python an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from bridge.diagram.ir import Axis, Space
@@ -47,13 +48,34 @@ SHOWN = 8
 LONGEST = 510
 
 
+# Control characters, white space but the common one, and what is invisible or has no meaning of its own: by ranges, since
+# releases of Unicode differ in what they know. julia/src/diagram/messages.jl has the same.
+HIDDEN = re.compile(
+    "[\\x00-\\x1f\\x7f-\\xa0\\xad\\u061c\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000"
+    "\\ud800-\\uf8ff\\ufeff\\ufff0-\\ufffb\\U000e0000-\\U0010ffff]"
+)
+ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def escaped(match: re.Match[str]) -> str:
+    """A hidden character as Python writes it in a literal."""
+    code = ord(match[0])
+    if match[0] in ESCAPES:
+        return ESCAPES[match[0]]
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
 def quote(name: object) -> str:
-    """A name as an error shows it, shortened where it is long.
+    """A name as an error shows it, shortened where it is long: the same in Julia.
 
     >>> quote("digits")
     "'digits'"
     """
-    text = repr(name)
+    if isinstance(name, str):
+        mark = '"' if "'" in name and '"' not in name else "'"
+        text = mark + HIDDEN.sub(escaped, name.replace("\\", "\\\\").replace(mark, f"\\{mark}")) + mark
+    else:
+        text = repr(name)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

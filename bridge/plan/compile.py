@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from bridge.diagram.ir import Component, Diagram, JuliaReference, TorchReference
-from bridge.diagram.messages import unknown
+from bridge.diagram.messages import element, listing, quote, unknown
 from bridge.diagram.paths import expand
 from bridge.errors import BindingError
 from bridge.plan.program import Instruction, Placement, Plan, PlannedAgreement, Runtime
@@ -60,7 +60,7 @@ def plan_outputs(
     known = {output.name: output.term for output in diagram.outputs}
     for name in names:
         if name not in known:
-            raise unknown(f"output {name!r}", "output", name, known)
+            raise unknown(element("output", name), "output", name, known)
     of_terms = steps_of_terms(diagram, diagram.terms, {known[name] for name in names}, placed, driver)
     allocation = allocate(diagram, diagram.terms, schedule(of_terms.values(), driver))
     wanted = tuple(allocation.of_term[known[name]] for name in names)
@@ -73,7 +73,7 @@ def place(diagram: Diagram, placement: Mapping[str, Runtime]) -> dict[str, Runti
     components = {component.name: component for component in diagram.components}
     for name in placement:
         if name not in components:
-            raise BindingError(f"placement of {name!r}", f"one of {sorted(components)}", "no such component")
+            raise BindingError(f"placement of {quote(name)}", f"one of {listing(sorted(components))}", "no such component")
     return {
         name: _runtime(components[name], placement.get(name)) for name in sorted(components, key=lambda n: n.encode())
     }
@@ -86,7 +86,7 @@ def _runtime(component: Component, wanted: Runtime | None) -> Runtime:
     if wanted not in (None, fixed):
         kind = "PyTorch module" if fixed is Runtime.TORCH else "Julia component"
         expected, found = f"{fixed.value!r}, since it is a {kind}", f"a placement on {wanted.value!r}"
-        raise BindingError(f"component {component.name!r}", expected, found)
+        raise BindingError(element("component", component.name), expected, found)
     return fixed
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bridge.diagram.ir import Diagram
 from bridge.diagram.limits import MAX_FILE_BYTES
+from bridge.diagram.messages import element
 from bridge.errors import FileError
 from bridge.schema.forms import check_size, from_bytes, from_json, from_text, to_bytes, to_json, to_text
 
@@ -70,7 +71,7 @@ def load(path: str | PathLike[str]) -> Diagram:
 
 def described(path: str | PathLike[str]) -> tuple[str, str]:
     """How errors call a file, and its suffix; unknown ones are refused."""
-    where, suffix = f"file {str(path)!r}", Path(path).suffix
+    where, suffix = element("file", str(path)), Path(path).suffix
     if suffix not in SUFFIXES:
         raise FileError(where, f"a name that ends in {', '.join(SUFFIXES)}", suffix or "no suffix")
     return where, suffix

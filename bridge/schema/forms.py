@@ -58,7 +58,7 @@ def from_bytes(data: bytes, where: str = "bytes") -> Diagram:
     except (DecodeError, ValueError) as error:
         scan(data, diagram_pb2.Diagram, where)
         raise FileError(where, "a diagram in protobuf's binary form", one_line(error)) from None
-    if message.ByteSize() != len(data):  # unknown fields, which were dropped, or bytes that are not canonical
+    if message.SerializeToString(deterministic=True) != data:  # not canonical, or with unknown fields, which were dropped
         scan(data, diagram_pb2.Diagram, where)
     return canonical(decode.diagram(where, message))
 

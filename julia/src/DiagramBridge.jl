@@ -1,5 +1,6 @@
 """
-The Julia side of diagram-bridge: portable layers in plain Julia, run as islands of a diagram that Python drives.
+The Julia side of diagram-bridge: diagrams, their files and their plans, and portable layers in plain Julia, run as islands
+of a diagram that Python drives.
 """
 module DiagramBridge
 
@@ -7,15 +8,25 @@ module DiagramBridge
 const PACKAGE_VERSION = v"0.1.0"
 
 import LinearAlgebra: BLAS, rmul!
+import SHA: sha256
+
+export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Plan, TORCH, TorchReference, agree!, arrow!,
+       binary_cross_entropy, build, commute!, component!, cosine, cross_entropy, huber, index!, info_nce, kl, load, mae,
+       mse, output!, plan, save, source!, space!
 
 include("wire.jl")
 include("schema.jl")
-using .Wire: Message, WireError, decode, encode
+using .Wire: Message, WireError, decode, decode_file, encode
 
 include("python_functions.jl")
 include("errors.jl")
 include("memory.jl")
 include("blas.jl")
+
+include("diagram/limits.jl")
+include("diagram/messages.jl")
+include("diagram/names.jl")
+include("diagram/attributes.jl")
 
 include("layers/layer.jl")
 include("layers/build.jl")
@@ -29,7 +40,30 @@ include("layers/softmax_loops.jl")
 include("layers/layer_norm.jl")
 include("layers/shapes.jl")
 include("layers/arithmetic.jl")
-include("layers/constructors.jl")
+include("layers/table.jl")
+include("layers/sample_shapes.jl")
+
+include("diagram/ir.jl")
+include("diagram/terms.jl")
+include("diagram/types.jl")
+include("diagram/layer_graphs.jl")
+include("diagram/divergences.jl")
+include("diagram/default_names.jl")
+include("diagram/routes.jl")
+include("diagram/paths.jl")
+include("diagram/check_elements.jl")
+include("diagram/check_terms.jl")
+include("diagram/check_agreements.jl")
+include("diagram/check.jl")
+include("diagram/canonical.jl")
+include("schema/decode.jl")
+include("schema/encode.jl")
+include("schema/files.jl")
+include("diagram/write_layers.jl")
+include("diagram/builder.jl")
+include("diagram/show.jl")
+include("plan/plans.jl")
+using .Plans: JULIA, Plan, Runtime, TORCH, fragment, plan, plan_outputs
 
 include("tensors.jl")
 include("registry.jl")

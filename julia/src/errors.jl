@@ -1,15 +1,20 @@
 # Errors that cross to the caller, and the interrupt that unwinds a long computation.
 
 """
-    BridgeError(element, expected, found)
+    BridgeError(element, expected, found, kind = "")
 
-A refusal: the element it is about, what was expected of it and what was found.
+A refusal: the element it is about, what was expected of it and what was found. `kind` is a short stable word for the rule
+that was broken, the same in Python: of a diagram one of those in bridge/diagram/messages.py, of a file "file", of a
+placement "binding".
 """
 struct BridgeError <: Exception
     element::String
     expected::String
     found::String
+    kind::String
 end
+
+BridgeError(element, expected, found) = BridgeError(element, expected, found, "")
 
 Base.showerror(io::IO, e::BridgeError) = print(io, e.element, ": expected ", e.expected, ", found ", e.found)
 

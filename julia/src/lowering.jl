@@ -101,23 +101,8 @@ function element_type(space::Schema.Space)
     throw(BridgeError("space '$(space.name)'", "a known element type", string(d)))
 end
 
-function build(layer::Schema.Layer)
-    return build(layer.operation, Int(layer.version), Dict{String,Any}(a.name => attribute(a) for a in layer.attributes))
-end
-
-function attribute(a::Schema.Attribute)
-    a.kind == Schema.ATTRIBUTE_KIND_INTEGER && return Int(only_one(a))
-    a.kind == Schema.ATTRIBUTE_KIND_REAL && return a.real
-    a.kind == Schema.ATTRIBUTE_KIND_TEXT && return a.text
-    a.kind == Schema.ATTRIBUTE_KIND_BOOLEAN && return a.boolean
-    a.kind == Schema.ATTRIBUTE_KIND_INTEGERS && return Int.(a.integers)
-    throw(BridgeError("attribute '$(a.name)'", "a known kind", string(a.kind)))
-end
-
-function only_one(a::Schema.Attribute)
-    length(a.integers) == 1 && return a.integers[1]
-    throw(BridgeError("attribute '$(a.name)'", "one integer", "$(length(a.integers))"))
-end
+build(layer::Schema.Layer) =
+    build(layer.operation, layer.version, read_attributes("layer $(quoted(layer.operation))", layer.attributes))
 
 function add_instruction!(l::Lowering, i::Schema.Instruction)
     inputs = [l.registers[r] for r in i.inputs]

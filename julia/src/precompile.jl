@@ -44,7 +44,27 @@ function exercise()
     exercise(Multiply(), (x, x))
 end
 
+"Write, read, check and plan a small diagram."
+function exercise_diagrams()
+    d = Builder("small")
+    x, label = space!(d, "x"; k = 2), index!(d, "label"; classes = 2)
+    data = source!(d, "data"; x = x, label = label)
+    f = arrow!(d, "f", x, x, Layers.chain(Layers.linear(2, 2), Layers.relu()))
+    g = arrow!(d, "g", x, x, JuliaReference("g"); frozen = true)
+    agree!(d, f(data.x), data.label; by = cross_entropy())
+    agree!(d, detach(g(data.x)), f(data.x); by = mse(), weight = 0.5)
+    commute!(d, data.x, x; by = mse(), arrows = [f, g], max_length = 1)
+    output!(d, "y", f(data.x))
+    made = read_bytes(write_bytes(build(d)))
+    program = plan(made, ["f" => JULIA])
+    write_bytes(program)
+    foreach(island -> encode(fragment(program, made, island)), program.islands)
+    return sprint(show, MIME"text/plain"(), made)
+end
+
 if ccall(:jl_generating_output, Cint, ()) == 1
     exercise()
+    exercise_diagrams()
     VERSION >= v"1.9" && warm_up()
+    empty!(Wire.LAYOUTS) # keyed by types, whose hashes are of one process
 end

@@ -8,7 +8,7 @@ Writing is canonical: fields in ascending order, shortest integers, packed lists
 """
 module Wire
 
-export Message, WireError, decode, encode
+export Message, WireError, decode, decode_file, encode
 
 "The supertype of every message of the schema."
 abstract type Message end
@@ -42,20 +42,12 @@ Base.showerror(io::IO, e::WireError) = print(io, e.element, ": expected ", e.exp
 
 const MAXIMUM_DEPTH = 64
 
-const VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
-const WIRE_NAMES =
-    Dict(VARINT => "a varint", FIXED64 => "8 bytes", DELIMITED => "a length and bytes", FIXED32 => "4 bytes")
-
-# Values of these types are packed when they are repeated.
-const Packed = Union{UInt32,UInt64,Int64,Bool,Enum,Float64}
-
-wire_type(::Type{<:Union{UInt32,UInt64,Int64,Bool,Enum}}) = VARINT
-wire_type(::Type{Float64}) = FIXED64
-wire_type(::Type{<:Union{String,Vector{UInt8},Message}}) = DELIMITED
+const VARINT, FIXED64, DELIMITED = 0, 1, 2
 
 Base.:(==)(a::M, b::M) where {M<:Message} = all(i -> isequal(getfield(a, i), getfield(b, i)), 1:fieldcount(M))
 Base.hash(a::Message, h::UInt) = foldl((h, i) -> hash(getfield(a, i), h), 1:nfields(a); init = hash(typeof(a), h))
 
+include("wire_layout.jl")
 include("wire_decode.jl")
 include("wire_encode.jl")
 

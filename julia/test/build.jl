@@ -15,6 +15,10 @@ function refusal(operation, version, attributes)
     return ""
 end
 
+const KNOWN = "layer 'relu7': expected a portable layer (add, celu, elu, flatten, gelu, hardsigmoid, identity, " *
+              "layer_norm, leaky_relu, linear, log_softmax, mish, multiply, relu, relu6, reshape, sigmoid, silu, softmax, softplus, " *
+              "tanh), found 'relu7'"
+
 @testset "build" begin
     given = attributes("in" => 3, "out" => 4, "bias" => true, "init" => "zeros")
     linear = build("linear", UInt32(1), given)
@@ -26,17 +30,17 @@ end
     @test parameter_shapes(norm) == ((2, 5), (2, 5))
     @test parameter_names(build("relu", 1, attributes())) == ()
 
-    @test refusal("relu7", 1, attributes()) == "layer 'relu7': expected a known operation, found none of that name"
-    @test refusal("relu", 2, attributes()) == "layer 'relu': expected version 1, found version 2"
+    @test refusal("relu7", 1, attributes()) == KNOWN
+    @test refusal("relu", 2, attributes()) == "layer 'relu': expected version '1' of layer 'relu', found version 2"
     foreign = refusal("relu", 1, attributes("slope" => 0.1))
-    @test foreign == "layer 'relu': expected its own attributes only, found 'slope'"
-    @test refusal("elu", 1, attributes()) == "layer 'elu': expected an attribute 'alpha', found none"
-    @test refusal("elu", 1, attributes("alpha" => 1)) == "layer 'elu', attribute 'alpha': expected Float64, found 1"
-    @test occursin("'none' or 'tanh'", refusal("gelu", 1, attributes("approximate" => "fast")))
-    @test occursin("negative", refusal("softmax", 1, attributes("axis" => 0)))
+    @test foreign == "layer 'relu': expected the attributes none, found 'slope' besides"
+    @test refusal("elu", 1, attributes()) == "layer 'elu': expected the attributes 'alpha', found none named 'alpha'"
+    @test refusal("elu", 1, attributes("alpha" => 1)) == "layer 'elu', attribute 'alpha': expected a finite number, found 1"
+    @test occursin("one of 'none', 'tanh'", refusal("gelu", 1, attributes("approximate" => "fast")))
+    @test occursin("counted from the last", refusal("softmax", 1, attributes("axis" => 0)))
     shapeless = attributes("shape" => Int[], "eps" => 1e-5, "affine" => true)
-    @test occursin("positive sizes", refusal("layer_norm", 1, shapeless))
-    @test occursin("positive sizes", refusal("linear", 1, merge(given, attributes("out" => 0))))
+    @test occursin("one or more sizes", refusal("layer_norm", 1, shapeless))
+    @test occursin("a size from 1", refusal("linear", 1, merge(given, attributes("out" => 0))))
 end
 
 end

@@ -3,6 +3,9 @@ using Test
 
 @testset "DiagramBridge" begin
     include("wire.jl")
+    include("golden.jl")
+    include("doctests.jl")
+    include("builder.jl")
     include("blas.jl")
     include("elementary.jl")
     include("build.jl")

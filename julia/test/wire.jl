@@ -113,7 +113,8 @@ linear = Schema.Layer(
         )
             @test_throws WireError decode(T, hex(text))
         end
-        @test occursin("TermReference at byte", sprint(showerror, attempt(Schema.TermReference, hex("1001"))))
+        unknown = attempt(Schema.Node, hex("1203 1a01 1001"))
+        @test unknown.element == "Node, layer.attributes[0].kind"
     end
 
     @testset "truncated" begin
@@ -127,10 +128,10 @@ linear = Schema.Layer(
     @testset "depth" begin
         nest(n) = (m = Nested(number = 7); for _ in 1:n; m = Nested(inner = m); end; m)
         @test decode(Nested, encode(nest(60))) == nest(60)
-        deep = UInt8[]
+        varint(number) = encode(Schema.Axis(size = number))[2:end]
+        deep = hex("1007")
         while length(deep) < 100_000
-            length_bytes = (io = IOBuffer(); Wire.write_varint(io, UInt64(length(deep))); take!(io))
-            deep = vcat(0x0a, length_bytes, deep)
+            deep = vcat(0x0a, varint(length(deep)), deep)
         end
         @test_throws WireError decode(Nested, deep)
     end

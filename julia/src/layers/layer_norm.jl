@@ -10,13 +10,8 @@ struct LayerNorm <: Layer
     affine::Bool
 end
 
-function LayerNorm(attributes::Remaining)
-    shape = attribute!(attributes, "shape", Vector{Int})
-    if isempty(shape) || any(size -> size < 1, shape)
-        throw(BridgeError("layer 'layer_norm', attribute 'shape'", "one or more positive sizes", repr(shape)))
-    end
-    return LayerNorm(shape, attribute!(attributes, "eps", Float64), attribute!(attributes, "affine", Bool))
-end
+LayerNorm(a::Attributes) =
+    LayerNorm(attribute(a, "shape", Vector{Int}), attribute(a, "eps", Float64), attribute(a, "affine", Bool))
 
 parameter_names(layer::LayerNorm) = layer.affine ? ("weight", "bias") : ()
 parameter_shapes(layer::LayerNorm) = layer.affine ? (Tuple(layer.shape), Tuple(layer.shape)) : ()

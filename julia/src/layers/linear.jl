@@ -10,12 +10,8 @@ struct Linear <: Layer
     bias::Bool
 end
 
-function Linear(attributes::Remaining)
-    attribute!(attributes, "init", String) # of the values that parameters start with: the caller's to set
-    inputs, outputs = attribute!(attributes, "in", Int), attribute!(attributes, "out", Int)
-    min(inputs, outputs) >= 1 || throw(BridgeError("layer 'linear'", "positive sizes", "$inputs to $outputs"))
-    return Linear(inputs, outputs, attribute!(attributes, "bias", Bool))
-end
+# The attribute "init" is of the values that parameters start with: the caller's to set.
+Linear(a::Attributes) = Linear(attribute(a, "in", Int), attribute(a, "out", Int), attribute(a, "bias", Bool))
 
 parameter_names(layer::Linear) = layer.bias ? ("weight", "bias") : ("weight",)
 parameter_shapes(layer::Linear) =

@@ -88,9 +88,4 @@ struct TanhGelu <: Activation end
     return dy * ((1 + t) / 2 + x / 2 * (1 - t * t) * inner)
 end
 
-function gelu(attributes::Remaining)
-    approximate = attribute!(attributes, "approximate", String)
-    approximate == "none" && return Gelu()
-    approximate == "tanh" && return TanhGelu()
-    throw(BridgeError("layer 'gelu', attribute 'approximate'", "'none' or 'tanh'", "'$approximate'"))
-end
+gelu(attributes::Attributes) = attribute(attributes, "approximate", String) == "tanh" ? TanhGelu() : Gelu()

@@ -9,11 +9,7 @@ struct LogSoftmax <: Layer
 end
 
 "The place of the attribute `axis`, −1 for the last one."
-function softmax_place(attributes::Remaining)
-    axis = attribute!(attributes, "axis", Int)
-    axis < 0 || throw(BridgeError("$(attributes.element), attribute 'axis'", "a negative number", string(axis)))
-    return -axis
-end
+softmax_place(attributes::Attributes) = -attribute(attributes, "axis", Int)
 
 "Sizes before, at and after the axis: an array is taken as (inner, classes, outer)."
 function softmax_sizes(layer::Union{Softmax,LogSoftmax}, x::Array{T,N}) where {T,N}

@@ -1,0 +1,58 @@
+# Plans and fragments as canonical bytes (plan.proto), which count from 0.
+
+const PLAN_FORMAT = "diagram_bridge.plan"
+const SCHEMA_VERSION = 1
+
+from_zero(numbers::Vector{Int}) = UInt32[number - 1 for number in numbers]
+
+runtime_message(runtime::Runtime) = Schema.Runtime(Int32(runtime) + 1)
+
+instruction_message(i::Instruction) = Schema.Instruction(
+    operation = Schema.Operation(Int32(i.operation) + 1), runtime = runtime_message(i.runtime), inputs = from_zero(i.inputs),
+    outputs = from_zero(i.outputs), dead = from_zero(i.dead), tape = i.tape, source = i.source, column = i.column,
+    arrow = i.arrow, application = i.application, agreement = i.agreement - 1)
+
+island_message(i::Island) = Schema.Island(first = i.first - 1, count = i.count, inputs = from_zero(i.inputs),
+                                          outputs = from_zero(i.outputs), components = i.components)
+
+"""
+    write_bytes(plan) -> Vector{UInt8}
+
+The canonical bytes of a plan, the same in every language.
+"""
+function write_bytes(p::Plan)
+    return encode(Schema.Plan(
+        format = PLAN_FORMAT, schema_version = SCHEMA_VERSION, diagram = p.diagram, driver = runtime_message(p.driver),
+        placements = [Schema.Placement(component = name, runtime = runtime_message(runtime))
+                      for (name, runtime) in p.placements],
+        registers = p.registers, instructions = map(instruction_message, p.instructions),
+        agreements = [Schema.PlannedAgreement(name = a.name, divergence = message(a.divergence), weight = a.weight)
+                      for a in p.agreements],
+        islands = map(island_message, p.islands)))
+end
+
+"""
+    fragment(plan, diagram, island) -> Schema.Fragment
+
+What crosses to the other runtime for an island: its instructions, and the elements that they name. Arrows are in order of
+first use, spaces sorted by name, components as in the island.
+"""
+function fragment(p::Plan, d::Diagram, i::Island)
+    instructions, without_columns = p.instructions[places(i)], sourceless(p)
+    arrows = [arrow(d, name) for name in unique(step.arrow for step in instructions if step.operation == APPLY)]
+    spaces = Set{String}(name for arrow in arrows for name in vcat(arrow.sources, arrow.targets))
+    return Schema.Fragment(
+        components = [message(component(d, name)) for name in i.components], arrows = map(message, arrows),
+        spaces = [message(space) for space in d.spaces if space.name in spaces],
+        instructions = map(instruction_message, instructions), inputs = from_zero(i.inputs), outputs = from_zero(i.outputs),
+        sourceless = from_zero(filter(register -> register in without_columns, i.inputs)))
+end
+
+"The registers that hold a term below which no column lies."
+function sourceless(p::Plan)
+    found = Set{Int}()
+    for i in p.instructions
+        i.operation in (APPLY, DETACH) && all(register -> register in found, i.inputs) && union!(found, i.outputs)
+    end
+    return found
+end

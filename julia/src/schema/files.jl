@@ -1,0 +1,103 @@
+# Diagrams as canonical bytes, and in `.pb` files. Reading runs no code.
+
+"""
+    write_bytes(diagram) -> Vector{UInt8}
+
+The canonical bytes of a diagram, the same in every language: fields ascending, shortest integers, packed numbers.
+"""
+function write_bytes(d::Diagram)
+    d = canonical(d)
+    if d.memo.bytes === nothing
+        bytes = encode(message(d))
+        check_file_size("diagram", length(bytes))
+        d.memo.bytes = bytes
+    end
+    return copy(d.memo.bytes::Vector{UInt8})
+end
+
+"""
+    read_bytes(bytes, where = "bytes") -> Diagram
+
+The diagram that `write_bytes` or another writer of the schema wrote, checked and canonical. Throws a `BridgeError` of kind
+"file", about `where` or the element, for what is no such file, and of other kinds for a diagram that means nothing.
+"""
+function read_bytes(bytes::AbstractVector{UInt8}, where::AbstractString = "bytes")
+    check_file_size(where, length(bytes))
+    isempty(bytes) && refuse_file(where, "a diagram", "no bytes")
+    file = try
+        decode_file(Schema.Diagram, convert(Vector{UInt8}, bytes), where)
+    catch e
+        e isa WireError ? refuse_file(e.element, e.expected, e.found) : rethrow()
+    end
+    return canonical(read_diagram(where, file))
+end
+
+check_file_size(where, size) =
+    size <= MAX_FILE_BYTES ? nothing : refuse_file(where, "at most $MAX_FILE_BYTES bytes", string(size))
+
+"""
+    identity(diagram) -> String
+
+The SHA-256 of the canonical bytes, in hexadecimal: what a diagram is, whatever wrote it down. It is not
+`Base.identity`, and so it is not exported.
+"""
+identity(d::Diagram) = bytes2hex(digest(d))
+
+digest(d::Diagram) = sha256(write_bytes(d))
+
+"How errors call a file; only `.pb` files are read and written here."
+function described(path::AbstractString)
+    where, suffix = "file $(quoted(path))", last(splitext(path))
+    suffix == ".pb" || refuse_file(where, "a name that ends in .pb", isempty(suffix) ? "no suffix" : suffix)
+    return where
+end
+
+"""
+    load(path) -> Diagram
+
+Read a diagram from a `.pb` file. It is checked and made canonical, and no code runs.
+
+```jldoctest
+julia> using DiagramBridge
+
+julia> path = joinpath(mktempdir(), "empty.pb");
+
+julia> save(path, Diagram("empty"))
+
+julia> println(load(path))
+Diagram("empty"): 0 spaces, 0 arrows, 0 terms, 0 agreements
+```
+"""
+function load(path::AbstractString)
+    where = described(path)
+    bytes = try
+        open(file -> read(file, MAX_FILE_BYTES + 1), path)
+    catch e
+        e isa SystemError || e isa Base.IOError || rethrow()
+        refuse_file(where, "a file that can be read", sprint(showerror, e))
+    end
+    return read_bytes(bytes, where)
+end
+
+"""
+    save(path, diagram)
+
+Write a diagram to a `.pb` file, which is replaced as a whole or not at all.
+"""
+function save(path::AbstractString, d::Diagram)
+    where, bytes = described(path), write_bytes(d)
+    target = ispath(path) ? realpath(path) : abspath(path) # a link stays a link
+    try
+        partial = tempname(dirname(target))
+        try
+            write(partial, bytes)
+            mv(partial, target; force = true)
+        finally
+            rm(partial; force = true)
+        end
+    catch e
+        e isa SystemError || e isa Base.IOError || rethrow()
+        refuse_file(where, "a path that can be written", sprint(showerror, e))
+    end
+    return nothing
+end

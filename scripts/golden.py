@@ -1,0 +1,288 @@
+"""Write tests/files/golden: diagrams with their identities and plans, which every language has to reach byte for byte.
+
+    python scripts/golden.py           # write them
+    python scripts/golden.py --check   # exit 1, naming the files, where they are not current
+
+A diagram is a `.pb` file. In `manifest.txt` a line is a diagram's name and identity, and the lines under it are its plans:
+the driver, the components that are placed on Julia (`-`: none) and the plan's bytes in hexadecimal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bridge
+from bridge import Builder, layers, schema
+from bridge.diagram.ir import Diagram, Layer, LayerGraph
+from bridge.layers.build import GraphBuilder
+from bridge.plan import Runtime, plan
+
+FOLDER = Path(__file__).resolve().parent.parent / "tests" / "files" / "golden"
+
+LAYERS: dict[str, Layer | LayerGraph] = {
+    "linear": layers.linear(3, 3),
+    "linear_plain": layers.linear(3, 3, bias=False, init="glorot_uniform"),
+    "linear_zeros": layers.linear(3, 3, init="zeros"),
+    "relu": layers.relu(),
+    "sigmoid": layers.sigmoid(),
+    "tanh": layers.tanh(),
+    "leaky_relu": layers.leaky_relu(-0.5),
+    "elu": layers.elu(0.3),
+    "celu": layers.celu(2),
+    "relu6": layers.relu6(),
+    "silu": layers.silu(),
+    "hardsigmoid": layers.hardsigmoid(),
+    "mish": layers.mish(),
+    "softplus": layers.softplus(),
+    "gelu": layers.gelu(),
+    "gelu_tanh": layers.gelu("tanh"),
+    "softmax": layers.softmax(),
+    "log_softmax": layers.log_softmax(-1),
+    "layer_norm": layers.layer_norm(3),
+    "layer_norm_plain": layers.layer_norm([3], eps=1e-12, affine=False),
+    "flatten": layers.flatten(),
+    "reshape": layers.chain(layers.reshape(1, 3), layers.reshape(3)),
+    "identity": layers.identity(),
+}
+
+DIVERGENCES = {
+    "mse": bridge.mse(),
+    "mae": bridge.mae(),
+    "huber": bridge.huber(0.1),
+    "cross_entropy": bridge.cross_entropy(),
+    "cross_entropy_smooth": bridge.cross_entropy(0.25, "k"),
+    "binary_cross_entropy": bridge.binary_cross_entropy(),
+    "kl": bridge.kl(4),
+    "cosine": bridge.cosine(),
+    "info_nce": bridge.info_nce(),
+    "info_nce_symmetric": bridge.info_nce(1e-3, True, "k"),
+}
+
+
+def of_layer(body: Layer | LayerGraph) -> Callable[[Builder], None]:
+    """A component of one layer before a trainable one."""
+
+    def write(d: Builder) -> None:
+        x = d.space("x", k=3)
+        data = d.source("data", x=x)
+        layer, last = d.arrow("layer", x, x, body), d.arrow("last", x, x, layers.linear(3, 3))
+        d.agree(last(layer(data.x)), data.x, by=bridge.mse())
+
+    return write
+
+
+def of_divergence(name: str) -> Callable[[Builder], None]:
+    """Two predictions that agree by one divergence."""
+
+    def write(d: Builder) -> None:
+        x = d.space("x", "float64", k=3)
+        data = d.source("data", x=x)
+        f, g = d.arrow("f", x, x, layers.linear(3, 3)), d.arrow("g", x, x, layers.tanh())
+        d.agree(g(f(data.x)), g(data.x), by=DIVERGENCES[name], weight=-0.5)
+
+    return write
+
+
+def indices(d: Builder) -> None:
+    """Index spaces of both integer types, an axis variable, and masks of every type, per sample and per element."""
+    steps = d.space("steps", "float32", step="length", k=4)
+    data = d.source(
+        "data",
+        steps=steps,
+        long=d.index("long", classes=4, step="length"),
+        short=d.index("short", classes=4, dtype="int32", step="length"),
+        keep=d.space("keep", "bool"),
+        count=d.space("count", "int64", step="length"),
+        times=d.space("times", "int32"),
+        share=d.space("share", "float64", step="length"),
+    )
+    f = d.arrow("f", steps, steps, layers.linear(4, 4))
+    by = bridge.cross_entropy(axis="k")
+    d.agree(f(data.steps), data.long, by=by, where=data.keep)
+    d.agree(f(data.steps), data.long, by=by, where=data.count)
+    d.agree(f(data.steps), data.short, by=by, where=data.times, name="by name")
+    d.agree(f(data.steps), data.short, by=by, where=data.share, weight=0.0)
+
+
+def references(d: Builder) -> None:
+    """Modules of both languages, frozen in both ways, with and without parameters, and an arrow without sources."""
+    x, y = d.space("x", k=2), d.space("y", k=2)
+    data = d.source("data", x=x)
+    teacher = d.arrow("teacher", x, (y, x), bridge.TorchReference("package.module:Teacher"), frozen=True)
+    tool = d.arrow("tool", (x, y), y, bridge.JuliaReference("tool"), has_parameters=False)
+    model = d.arrow("model", x, y, bridge.JuliaReference("a model"), frozen="train")
+    start = d.arrow("start", (), y, bridge.TorchReference("start"))
+    first, second = teacher(data.x)
+    d.agree(tool(second, start()), bridge.detach(first), by=bridge.mse())
+    d.agree(model(bridge.detach(bridge.detach(second))), tool(data.x, start()), by=bridge.mse())
+
+
+def shared(d: Builder) -> None:
+    """One component under two arrows, terms that several agreements share, equal agreements, names that collide."""
+    x = d.space("x", k=2)
+    one, two = d.source("one", x=x, y=x), d.source("two", x=x)
+    f = d.arrow("f", x, x, layers.linear(2, 2))
+    g = d.arrow("g", x, x, f.component)
+    add = d.arrow("add", (x, x), x, layers.add())
+    twice = add(f(one.x), f(one.x))
+    for _ in range(2):
+        d.agree(twice, one.y, by=bridge.mse(), weight=2.5)
+    d.agree(g(f(two.x)), two.x, by=bridge.mae())
+    d.output("prediction of one", twice)
+    d.output("unused", add(g(one.y), one.x))
+
+
+def residual(d: Builder) -> None:
+    """A layer graph that branches, with two inputs and two outputs and nodes that are named."""
+    x, y = d.space("x", row=2, k=3), d.space("y", k=6)
+    graph = GraphBuilder(2)
+    a, b = graph.inputs
+    hidden = graph(layers.relu(), graph(layers.linear(3, 3), a, name="first"))
+    total = graph(layers.add(), hidden, b, a)
+    product = graph(layers.multiply(), graph(layers.softmax(-2), total), hidden, name="product")
+    body = graph.build(product, graph(layers.flatten(), total))
+    data = d.source("data", x=x, y=y)
+    f = d.arrow("f", (x, x), (x, y), body)
+    left, right = f(data.x, data.x)
+    d.agree(right, data.y, by=bridge.mse())
+    d.agree(left, f(left, left)[0], by=bridge.kl(axis="row"))
+
+
+def commutes(d: Builder) -> None:
+    """Paths from a source and from a term, in both pairings, with and without a cycle, over terms that are there already."""
+    x, y = d.space("x", k=2), d.space("y", k=2)
+    data = d.source("data", b=x, a=x)
+    f, g = d.arrow("f", x, y, layers.linear(2, 2)), d.arrow("g", x, y, layers.tanh())
+    h, back = d.arrow("h", y, y, layers.linear(2, 2)), d.arrow("back", y, x, layers.relu())
+    d.commute(data, y, by=bridge.mse(), arrows=[g, f])
+    d.commute(data.a, y, by=bridge.cosine(), arrows=[f, h, g], pairing="all", max_length=2, weight=0.1, name="all")
+    d.commute(f(data.a), x, by=bridge.huber(), arrows=[back, h], max_length=3, max_paths=10)
+    d.agree(h(f(data.a)), g(data.a), by=bridge.mse())
+
+
+def ladder(d: Builder) -> None:
+    """Terms that are shared again and again, where placements make many islands."""
+    x = d.space("x", k=2)
+    data = d.source("data", x=x)
+    f, g = d.arrow("f", x, x, layers.linear(2, 2)), d.arrow("g", x, x, layers.sigmoid())
+    add = d.arrow("add", (x, x), x, layers.add())
+    term = data.x
+    for _ in range(4):
+        term = add(f(term), g(term))
+    d.agree(term, data.x, by=bridge.mse())
+
+
+def splits(d: Builder) -> None:
+    """An arrow of which one output is used, then the other; a mask that is computed."""
+    x, share = d.space("x", k=2), d.space("share")
+    data = d.source("data", x=x)
+    graph = GraphBuilder(1)
+    split = d.arrow("split", x, (x, x), graph.build(graph(layers.relu(), *graph.inputs), *graph.inputs))
+    weigh = d.arrow("weigh", x, share, layers.chain(layers.linear(2, 1), layers.sigmoid(), layers.reshape()))
+    f = d.arrow("f", x, x, layers.linear(2, 2))
+    first, second = split(data.x)
+    d.agree(f(second), data.x, by=bridge.mse(), where=weigh(data.x))
+    d.agree(f(first), split(second)[1], by=bridge.mse(), where=bridge.detach(weigh(first)))
+
+
+def model(d: Builder) -> None:
+    """No agreement: a model, all frozen."""
+    x = d.space("x", k=2)
+    f = d.arrow("f", x, x, layers.linear(2, 2), frozen=True)
+    d.output("y", f(d.source("data", x=x).x))
+
+
+def names(d: Builder) -> None:
+    """Names at the edges of what is allowed."""
+    größe, point = d.space("größe", "float32", axes=[("行", 2)]), d.space("点" * 66, axes=[("<k>", "n")])
+    quelle = d.source("源", {"x=1": größe, "!": point, "𝒙": größe})
+    d.space("0", "float64", axes=[(str(k), 1) for k in range(16)])
+    f = d.arrow("→", größe, größe, layers.chain(layers.linear(2, 2)))
+    d.agree(f(quelle["x=1"]), quelle["𝒙"], by=bridge.mse(), name='it\'s "a" name, with (everything); in~it#1')
+    d.agree(f(quelle["𝒙"]), quelle["x=1"], by=bridge.mse(), weight=1e-300)
+
+
+def distillation(d: Builder) -> None:
+    """A student, a teacher and labels."""
+    image, logits = d.space("image", row=8, column=8), d.space("logits", klass=10)
+    digits = d.source("digits", image=image, label=d.index("label", classes=10))
+    body = layers.chain(layers.flatten(), layers.linear(64, 32), layers.relu(), layers.linear(32, 10))
+    student, teacher = d.arrow("student", image, logits, body), d.arrow("teacher", image, logits, body, frozen=True)
+    d.agree(student(digits.image), digits.label, by=bridge.cross_entropy())
+    d.agree(student(digits.image), teacher(digits.image), by=bridge.kl(temperature=4), weight=2)
+    d.output("prediction", student(digits.image))
+
+
+WRITERS: dict[str, Callable[[Builder], object]] = {
+    **{f"layer_{name}": of_layer(body) for name, body in LAYERS.items()},
+    **{f"divergence_{name}": of_divergence(name) for name in DIVERGENCES},
+    "empty": lambda d: None,
+    **{
+        writer.__name__: writer
+        for writer in (indices, references, shared, residual, commutes, ladder, splits, model, names, distillation)
+    },
+}
+
+
+def diagrams() -> Iterator[tuple[str, Diagram]]:
+    """The diagrams by name."""
+    for name, write in WRITERS.items():
+        d = Builder(name)
+        write(d)
+        yield name, d.build()
+
+
+def placements(diagram: Diagram) -> list[dict[str, Runtime]]:
+    """None, every second one, the others, and all of the components that can be placed."""
+    portable = [component.name for component in diagram.components if isinstance(component.body, LayerGraph)]
+    chosen = [[], portable[::2], portable[1::2], portable]
+    unique = {tuple(names): None for names in chosen}
+    return [dict.fromkeys(names, Runtime.JULIA) for names in unique]
+
+
+def files() -> dict[str, bytes]:
+    """Every file with its bytes."""
+    made = {}
+    lines = []
+    for name, diagram in diagrams():
+        made[f"{name}.pb"] = schema.to_bytes(diagram)
+        lines.append(f"{name} {schema.identity(diagram)}")
+        for driver in Runtime:
+            for placement in placements(diagram):
+                data = plan(diagram, placement, driver).to_bytes()
+                lines.append(f"  {driver.value} {','.join(placement) or '-'} {data.hex()}")
+    made["manifest.txt"] = ("\n".join(lines) + "\n").encode()
+    return made
+
+
+def stale(wanted: dict[str, bytes]) -> list[str]:
+    """The names of files that are missing, differ, or are left over."""
+    there = {path.name: path.read_bytes() for path in FOLDER.glob("*")}
+    return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
+
+
+def main() -> int:
+    """Write the files, or check them; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is not current")
+    check = parser.parse_args().check
+    wanted = files()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    old = stale(wanted)
+    for name in old:
+        if check:
+            print(f"tests/files/golden/{name} is not current; run python scripts/golden.py", file=sys.stderr)
+        elif name in wanted:
+            (FOLDER / name).write_bytes(wanted[name])
+            print(f"wrote {name}")
+        else:
+            (FOLDER / name).unlink()
+            print(f"removed {name}")
+    return 1 if check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

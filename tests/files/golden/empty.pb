@@ -1,0 +1,2 @@
+
+diagram_bridgeempty

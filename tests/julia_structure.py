@@ -1,0 +1,90 @@
+"""What Julia and Python make of a diagram, in the same words, so that they can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import bridge
+from bridge.errors import BindingError, BridgeError, DiagramError, FileError
+from bridge.julia.session import session
+from bridge.julia.start import LibJulia, julia_literal
+from bridge.plan import Runtime, fragment, plan, plan_outputs
+from bridge.schema import from_bytes, identity, to_bytes
+
+Answer = list[str]
+
+
+@cache
+def julia() -> LibJulia:
+    """The session's Julia, with structure.jl loaded."""
+    started = session()
+    started.include(Path(__file__).with_name("structure.jl"))
+    return started.runtime
+
+
+def in_julia(function: str, *arguments: str) -> Answer:
+    return julia().eval_string(f"Structure.{function}({', '.join(arguments)})").split("\x1f")
+
+
+def in_python(answer: Callable[[], Answer]) -> Answer:
+    try:
+        return answer()
+    except BridgeError as error:
+        if isinstance(error, DiagramError):
+            kind = error.kind
+        else:
+            kind = {FileError: "file", BindingError: "binding"}[type(error)]
+        return ["refused", kind, error.element, error.expected, error.found]
+
+
+def hexadecimal(data: bytes) -> str:
+    return f'"{data.hex()}"'
+
+
+def placed(placement: Mapping[str, Runtime]) -> str:
+    pairs = (f"{julia_literal(name)} => DiagramBridge.{runtime.name}" for name, runtime in placement.items())
+    return f"Pair{{String,DiagramBridge.Runtime}}[{', '.join(pairs)}]"
+
+
+def read(data: bytes) -> tuple[Answer, Answer]:
+    """Both answers to the bytes of a diagram."""
+
+    def answer() -> Answer:
+        diagram = from_bytes(data)
+        return ["read", to_bytes(diagram).hex(), identity(diagram)]
+
+    return in_julia("read_diagram", hexadecimal(data)), in_python(answer)
+
+
+def load(path: Path) -> tuple[Answer, Answer]:
+    """Both answers to a file."""
+    return in_julia("load_file", julia_literal(str(path))), in_python(lambda: ["read", identity(bridge.load(path))])
+
+
+def planned(data: bytes, placement: Mapping[str, Runtime], driver: Runtime) -> tuple[Answer, Answer]:
+    """Both plans of a diagram, with the fragments of their islands."""
+
+    def answer() -> Answer:
+        diagram = from_bytes(data)
+        made = plan(diagram, placement, driver)
+        fragments = [fragment(made, diagram, island).hex() for island in made.islands]
+        return ["planned", made.to_bytes().hex(), *fragments]
+
+    theirs = in_julia("plan_diagram", hexadecimal(data), placed(placement), f"DiagramBridge.{driver.name}")
+    return theirs, in_python(answer)
+
+
+def planned_outputs(
+    data: bytes, names: Sequence[str], placement: Mapping[str, Runtime], driver: Runtime
+) -> tuple[Answer, Answer]:
+    """Both plans of some outputs of a diagram, with their registers."""
+
+    def answer() -> Answer:
+        made, registers = plan_outputs(from_bytes(data), names, placement, driver)
+        return ["planned", made.to_bytes().hex(), *map(str, registers)]
+
+    listed = f"String[{', '.join(map(julia_literal, names))}]"
+    theirs = in_julia("plan_outputs", hexadecimal(data), listed, placed(placement), f"DiagramBridge.{driver.name}")
+    return theirs, in_python(answer)

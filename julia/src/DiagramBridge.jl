@@ -7,6 +7,8 @@ module DiagramBridge
 const PACKAGE_VERSION = v"0.1.0"
 
 import LinearAlgebra: BLAS, rmul!
+import Mmap
+import SHA
 
 include("wire.jl")
 include("schema.jl")
@@ -30,6 +32,23 @@ include("layers/layer_norm.jl")
 include("layers/shapes.jl")
 include("layers/arithmetic.jl")
 include("layers/constructors.jl")
+
+include("divergences/measure.jl")
+include("divergences/weights.jl")
+include("divergences/elementwise.jl")
+include("divergences/columns.jl")
+include("divergences/cross_entropy.jl")
+include("divergences/kullback_leibler.jl")
+include("divergences/cosine.jl")
+include("divergences/info_nce.jl")
+include("divergences/table.jl")
+include("train/philox.jl")
+include("train/order.jl")
+include("train/rules.jl")
+include("train/optimizer.jl")
+include("train/json.jl")
+include("train/tensor_file.jl")
+include("train/checkpoint.jl")
 
 include("tensors.jl")
 include("registry.jl")

@@ -27,13 +27,13 @@ function ColumnLayout(d::Measure, x::Array{T,N}) where {T,N}
 end
 
 "The index of the first number of column j."
-@inline function start(layout::ColumnLayout, j::Int)
+@inline function first_index(layout::ColumnLayout, j::Int)
     outer, inner = divrem(j - 1, layout.stride)
     return outer * layout.stride * layout.classes + inner + 1
 end
 
 @inline function gather!(column::Vector{T}, x::Array{T}, layout::ColumnLayout, j::Int) where {T}
-    at, stride = start(layout, j), layout.stride
+    at, stride = first_index(layout, j), layout.stride
     if stride == 1
         unsafe_copyto!(column, 1, x, at, layout.classes)
     else
@@ -45,7 +45,7 @@ end
 end
 
 @inline function scatter!(x::Array{T}, column::Vector{T}, layout::ColumnLayout, j::Int) where {T}
-    at, stride = start(layout, j), layout.stride
+    at, stride = first_index(layout, j), layout.stride
     if stride == 1
         unsafe_copyto!(x, at, column, 1, layout.classes)
     else

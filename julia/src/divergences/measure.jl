@@ -56,7 +56,7 @@ function divergence_value(
     d::Measure, left::Array{T,N}, right::Array, mask::Union{Array,Nothing} = nothing; element::String = "",
 ) where {T<:Float,N}
     check_sides(d, left, right, element)
-    V = value_type(T, mask)
+    V = loss_type(T, mask)
     size(left, N) == 0 && return zero(V)
     weights = element_weights(d, left, mask, element)
     is_all_masked(weights) && return zero(V)
@@ -116,8 +116,8 @@ function mask_gradient(
     return dmask
 end
 
-value_type(::Type{T}, ::Nothing) where {T} = T
-value_type(::Type{T}, ::Array{M}) where {T,M} = promote_type(T, M)
+loss_type(::Type{T}, ::Nothing) where {T} = T
+loss_type(::Type{T}, ::Array{M}) where {T,M} = promote_type(T, M)
 
 "The place of the class axis, or 0."
 class_place(::ElementMeasure) = 0

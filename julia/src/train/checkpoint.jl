@@ -104,9 +104,9 @@ function checkpoint_fields(metadata::Dict{String,String}, file::String)
     check(name, fits, expected) = fits(fields[name]) || throw(BridgeError("$element, $name", expected, "something else"))
     is_text_table(x) = x isa Dict && all(value -> value isa String, values(x))
     check("diagram", x -> x isa String && occursin(r"\A[0-9a-f]{64}\z", x), "64 hexadecimal digits")
-    check("epoch", is_size, "a number from 0")
-    check("position", is_size, "a number from 0")
-    check("seed", x -> is_size(x) || x isa UInt64, "a number from 0 to 2^64 - 1")
+    check("epoch", is_count, "a number from 0")
+    check("position", is_count, "a number from 0")
+    check("seed", x -> is_count(x) || x isa UInt64, "a number from 0 to 2^64 - 1")
     check("aliases", is_text_table, "parameters by name")
     return fields
 end
@@ -200,11 +200,11 @@ function parameter_state(c::Checkpoint, rule::Rule, component::String, path::Str
 end
 
 """
-    slots(optimizer) -> Dict{Tuple{String,String,String},Array}
+    state_slots(optimizer) -> Dict{Tuple{String,String,String},Array}
 
 What an optimizer keeps by (component, path, slot), as a `Checkpoint` has it.
 """
-function slots(optimizer::Optimizer)
+function state_slots(optimizer::Optimizer)
     found = Dict{Tuple{String,String,String},Array}()
     for ((component, path), state) in optimizer.states
         state.step == 0 && continue

@@ -23,7 +23,7 @@ struct SGD <: Rule
 end
 
 SGD(; lr = 0.001, momentum = 0, dampening = 0, weight_decay = 0, nesterov = false, maximize = false) =
-    checked(SGD(lr, momentum, dampening, weight_decay, nesterov, maximize))
+    accepted(SGD(lr, momentum, dampening, weight_decay, nesterov, maximize))
 
 """
     Adam(; lr = 0.001, betas = (0.9, 0.999), eps = 1e-8, weight_decay = 0, amsgrad = false, maximize = false)
@@ -41,7 +41,7 @@ struct Adam <: Rule
 end
 
 Adam(; lr = 0.001, betas = (0.9, 0.999), eps = 1e-8, weight_decay = 0, amsgrad = false, maximize = false) =
-    checked(Adam(lr, Tuple(betas), eps, weight_decay, amsgrad, maximize))
+    accepted(Adam(lr, Tuple(betas), eps, weight_decay, amsgrad, maximize))
 
 """
     AdamW(; lr = 0.001, betas = (0.9, 0.999), eps = 1e-8, weight_decay = 0.01, amsgrad = false, maximize = false)
@@ -59,7 +59,7 @@ struct AdamW <: Rule
 end
 
 AdamW(; lr = 0.001, betas = (0.9, 0.999), eps = 1e-8, weight_decay = 0.01, amsgrad = false, maximize = false) =
-    checked(AdamW(lr, Tuple(betas), eps, weight_decay, amsgrad, maximize))
+    accepted(AdamW(lr, Tuple(betas), eps, weight_decay, amsgrad, maximize))
 
 """
     RMSProp(; lr = 0.01, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0, centered = false, maximize = false)
@@ -79,7 +79,7 @@ end
 
 RMSProp(;
     lr = 0.01, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0, centered = false, maximize = false,
-) = checked(RMSProp(lr, alpha, eps, weight_decay, momentum, centered, maximize))
+) = accepted(RMSProp(lr, alpha, eps, weight_decay, momentum, centered, maximize))
 
 "By the name that files and callers use."
 const RULES = Dict{String,Type{<:Rule}}("sgd" => SGD, "adam" => Adam, "adamw" => AdamW, "rmsprop" => RMSProp)
@@ -103,7 +103,7 @@ counts_steps(::Rule) = true
 counts_steps(::SGD) = false
 
 "The rule, if torch would take its options."
-function checked(rule::Rule)
+function accepted(rule::Rule)
     at_least_zero(option, value) = value >= 0 ||
         throw(BridgeError("optimizer '$(rule_name(rule))', option '$option'", "a number from 0", string(value)))
     for option in (:lr, :eps, :weight_decay, :momentum, :alpha)
@@ -146,11 +146,11 @@ end
 is_number(x) = x isa Real && !(x isa Bool)
 
 """
-    options(rule::Rule) -> Dict{String,Any}
+    rule_options(rule::Rule) -> Dict{String,Any}
 
 The options of a rule by name: numbers, truth values, and a vector of two for `betas`.
 """
-options(rule::Rule) = Dict{String,Any}(
+rule_options(rule::Rule) = Dict{String,Any}(
     string(name) => (value = getfield(rule, name); value isa Tuple ? collect(value) : value)
     for name in fieldnames(typeof(rule))
 )

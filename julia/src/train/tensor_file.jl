@@ -70,7 +70,7 @@ struct TensorLayout
     element::String
 end
 
-is_size(x) = x isa Int64 && x >= 0
+is_count(x) = x isa Int64 && x >= 0
 
 function TensorLayout(name::String, info, file::String)
     element = "$file, tensor '$name'"
@@ -79,9 +79,9 @@ function TensorLayout(name::String, info, file::String)
     place = findfirst(pair -> first(pair) == info["dtype"], TENSOR_TYPES)
     place === nothing && throw(BridgeError(element, "a dtype of $TENSOR_TYPE_NAMES", shown(info["dtype"])))
     shape, offsets = info["shape"], info["data_offsets"]
-    shape isa Vector && length(shape) <= MAX_TENSOR_AXES && all(is_size, shape) ||
+    shape isa Vector && length(shape) <= MAX_TENSOR_AXES && all(is_count, shape) ||
         throw(BridgeError(element, "a shape of at most $MAX_TENSOR_AXES sizes", "something else"))
-    offsets isa Vector && length(offsets) == 2 && all(is_size, offsets) && offsets[1] <= offsets[2] ||
+    offsets isa Vector && length(offsets) == 2 && all(is_count, offsets) && offsets[1] <= offsets[2] ||
         throw(BridgeError(element, "data_offsets that ascend", "something else"))
     return TensorLayout(name, last(TENSOR_TYPES[place]), Vector{Int}(shape), offsets[1], offsets[2], element)
 end

@@ -42,6 +42,8 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.torch import Objective as Objective
     from bridge.torch import compile as compile
     from bridge.train import fit as fit
+    from bridge.train import load_checkpoint as load_checkpoint
+    from bridge.train import save_checkpoint as save_checkpoint
 
 __version__ = "0.1.0"
 
@@ -75,9 +77,11 @@ EXPORTS = {
     "info_nce": "bridge.diagram.divergences",
     "kl": "bridge.diagram.divergences",
     "load": "bridge.schema.files",
+    "load_checkpoint": "bridge.train",
     "mae": "bridge.diagram.divergences",
     "mse": "bridge.diagram.divergences",
     "save": "bridge.schema.files",
+    "save_checkpoint": "bridge.train",
     "stats": "bridge.julia.session",
 }
 

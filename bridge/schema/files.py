@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from os import PathLike
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from bridge.diagram.limits import MAX_FILE_BYTES
 from bridge.diagram.messages import element
 from bridge.errors import FileError
 from bridge.schema.forms import check_size, from_bytes, from_json, from_text, to_bytes, to_json, to_text
+from bridge.schema.replace import replaced
 
 __all__ = ["load", "save"]
 
@@ -31,21 +29,8 @@ def save(diagram: Diagram, path: str | PathLike[str]) -> None:
     else:
         data = (to_text(diagram) if suffix == ".txtpb" else to_json(diagram)).encode()
     check_size(where, len(data))
-    target = Path(path).resolve()  # a link stays a link
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        try:
-            with partial.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
-    except OSError as error:
-        raise FileError(where, "a path that can be written", error.strerror or str(error)) from None
+    with replaced(path, where) as partial:
+        partial.write_bytes(data)
 
 
 def load(path: str | PathLike[str]) -> Diagram:

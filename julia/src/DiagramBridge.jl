@@ -8,11 +8,13 @@ module DiagramBridge
 const PACKAGE_VERSION = v"0.1.0"
 
 import LinearAlgebra: BLAS, rmul!
+import Mmap
+import SHA
 import SHA: sha256
 
-export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Plan, TORCH, TorchReference, agree!, arrow!,
-       binary_cross_entropy, build, commute!, component!, cosine, cross_entropy, huber, index!, info_nce, kl, load, mae,
-       mse, output!, plan, save, source!, space!
+export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Objective, Plan, TORCH, TorchReference, agree!,
+       arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, huber, index!,
+       info_nce, kl, load, loss, losses_and_gradients, mae, mse, output!, plan, save, source!, space!, train!
 
 include("wire.jl")
 include("schema.jl")
@@ -64,6 +66,23 @@ include("diagram/builder.jl")
 include("diagram/show.jl")
 include("plan/plans.jl")
 using .Plans: JULIA, Plan, Runtime, TORCH, fragment, plan, plan_outputs
+
+include("divergences/measure.jl")
+include("divergences/weights.jl")
+include("divergences/elementwise.jl")
+include("divergences/columns.jl")
+include("divergences/cross_entropy.jl")
+include("divergences/kullback_leibler.jl")
+include("divergences/cosine.jl")
+include("divergences/info_nce.jl")
+include("divergences/table.jl")
+include("train/philox.jl")
+include("train/order.jl")
+include("train/rules.jl")
+include("train/optimizer.jl")
+include("train/json.jl")
+include("train/tensor_file.jl")
+include("train/checkpoint.jl")
 
 include("tensors.jl")
 include("registry.jl")

@@ -1,0 +1,201 @@
+# Files of named tensors in the safetensors format (https://github.com/huggingface/safetensors): the length of a header as
+# 8 bytes, little-endian; the header, JSON; the tensors' bytes, row-major and little-endian, without gaps. Reading one runs
+# no code.
+
+# In the order in which the safetensors package writes them: the widest first, so that each tensor is aligned.
+const TENSOR_TYPES = (
+    "U64" => UInt64, "I64" => Int64, "F64" => Float64, "F32" => Float32, "U32" => UInt32, "I32" => Int32,
+    "F16" => Float16, "U16" => UInt16, "I16" => Int16, "I8" => Int8, "U8" => UInt8, "BOOL" => Bool,
+)
+const TENSOR_TYPE_NAMES = join(map(first, TENSOR_TYPES), ", ")
+const MAX_HEADER = 100_000_000 # the format's own limit
+const MAX_TENSOR_AXES = 32
+
+"""
+    read_tensors(path) -> (tensors::Dict{String,Array}, metadata::Dict{String,String})
+
+The tensors of a safetensors file, with their axes reversed, and its metadata. The file is mapped, and each tensor
+copied out of it once. Throws a `BridgeError` about the file, or about one of its tensors, for a file that is truncated or
+damaged in any other way.
+"""
+function read_tensors(path::AbstractString)
+    element = "file '$path'"
+    isfile(path) || throw(BridgeError(element, "a file that can be read", "none"))
+    size = filesize(path)
+    size >= 8 || throw(BridgeError(element, "at least 8 bytes", "$size"))
+    bytes = open(io -> Mmap.mmap(io, Vector{UInt8}, size; shared = false), path)
+    try
+        return tensors_of(bytes, element)
+    finally
+        finalize(bytes) # the mapping ends now, not when the garbage is collected
+    end
+end
+
+function tensors_of(bytes::Vector{UInt8}, element::String)
+    header, data = read_header(bytes, element)
+    metadata = metadata_of(pop!(header, "__metadata__", Dict{String,Any}()), element)
+    layouts = [TensorLayout(name, info, element) for (name, info) in header]
+    check_layouts(layouts, length(bytes) - data, element)
+    return Dict{String,Array}(layout.name => tensor(bytes, data, layout) for layout in layouts), metadata
+end
+
+"The header, and the number of bytes before the tensors."
+function read_header(bytes::Vector{UInt8}, element::String)
+    stated = ltoh(reinterpret(UInt64, bytes[1:8])[1])
+    stated <= MAX_HEADER || throw(BridgeError("$element, header", "at most $MAX_HEADER bytes", "$stated"))
+    last = 8 + Int(stated)
+    last <= length(bytes) || throw(BridgeError("$element, header", "$stated bytes", "$(length(bytes) - 8)"))
+    stated > 0 && bytes[9] == UInt8('{') || throw(BridgeError("$element, header", "a JSON object", "something else"))
+    try
+        return parse_json(bytes[9:last]), last
+    catch e
+        e isa JSONError || rethrow()
+        throw(BridgeError("$element, header", e.expected, "something else at byte $(e.at)"))
+    end
+end
+
+function metadata_of(found, element::String)
+    found isa Dict && all(value -> value isa String, values(found)) ||
+        throw(BridgeError("$element, metadata", "texts by name", "something else"))
+    return Dict{String,String}(found)
+end
+
+"Where a tensor's bytes are, counted from the end of the header, and what they are; the shape is row-major."
+struct TensorLayout
+    name::String
+    type::DataType
+    shape::Vector{Int}
+    start::Int
+    stop::Int
+    element::String
+end
+
+is_count(x) = x isa Int64 && x >= 0
+
+function TensorLayout(name::String, info, file::String)
+    element = "$file, tensor '$name'"
+    info isa Dict && sort!(collect(keys(info))) == ["data_offsets", "dtype", "shape"] ||
+        throw(BridgeError(element, "dtype, shape and data_offsets", "something else"))
+    place = findfirst(pair -> first(pair) == info["dtype"], TENSOR_TYPES)
+    place === nothing && throw(BridgeError(element, "a dtype of $TENSOR_TYPE_NAMES", shown(info["dtype"])))
+    shape, offsets = info["shape"], info["data_offsets"]
+    shape isa Vector && length(shape) <= MAX_TENSOR_AXES && all(is_count, shape) ||
+        throw(BridgeError(element, "a shape of at most $MAX_TENSOR_AXES sizes", "something else"))
+    offsets isa Vector && length(offsets) == 2 && all(is_count, offsets) && offsets[1] <= offsets[2] ||
+        throw(BridgeError(element, "data_offsets that ascend", "something else"))
+    return TensorLayout(name, last(TENSOR_TYPES[place]), Vector{Int}(shape), offsets[1], offsets[2], element)
+end
+
+shown(found) = found isa String ? "'$found'" : "something else"
+
+function check_layouts(layouts::Vector{TensorLayout}, available::Int, element::String)
+    sort!(layouts, by = layout -> (layout.start, layout.stop, layout.name), alg = MergeSort)
+    at = 0
+    for layout in layouts
+        layout.start == at || throw(BridgeError(layout.element, "bytes from $at", "bytes from $(layout.start)"))
+        wanted = foldl(Base.checked_mul, filter(!iszero, layout.shape), init = sizeof(layout.type))
+        wanted = 0 in layout.shape ? 0 : wanted
+        found = layout.stop - layout.start
+        found == wanted || throw(BridgeError(layout.element, "$wanted bytes", "$found"))
+        layout.stop <= available || throw(BridgeError(layout.element, "$wanted bytes", "the file's end"))
+        at = layout.stop
+    end
+    at == available || throw(BridgeError(element, "$at bytes of tensors", "$available"))
+    return nothing
+end
+
+function tensor(bytes::Vector{UInt8}, data::Int, layout::TensorLayout)
+    if layout.type === Bool # other bytes than 0 and 1 are not a Bool
+        return reshape(map(!iszero, bytes[data+layout.start+1:data+layout.stop]), reverse(Tuple(layout.shape)))
+    end
+    made = Array{layout.type}(undef, reverse(Tuple(layout.shape)))
+    GC.@preserve bytes made begin
+        to, from = Ptr{UInt8}(pointer(made)), pointer(bytes) + data + layout.start
+        unsafe_copyto!(to, from, layout.stop - layout.start)
+    end
+    return made
+end
+
+"""
+    write_tensors(path, tensors, metadata)
+
+Write arrays by name, and texts by name, as a safetensors file. The file is replaced as a whole or not at all.
+
+```jldoctest
+julia> using DiagramBridge: read_tensors, write_tensors
+
+julia> path = joinpath(mktempdir(), "two.safetensors");
+
+julia> write_tensors(path, Dict("a" => [1.0 2.0], "b" => Int64[3]), Dict("of" => "mine"))
+
+julia> tensors, metadata = read_tensors(path);
+
+julia> tensors["a"], metadata
+([1.0 2.0], Dict("of" => "mine"))
+```
+"""
+function write_tensors(path::AbstractString, tensors::AbstractDict, metadata::AbstractDict)
+    placed = sort!([(type_place(name, array), String(name)) for (name, array) in tensors])
+    header = IOBuffer()
+    print(header, "{\"__metadata__\":")
+    write_json(header, metadata)
+    at = 0
+    for (place, name) in placed
+        array = tensors[name]
+        stop = at + sizeof(array)
+        shape = collect(reverse(size(array)))
+        print(header, ',')
+        write_json(header, name)
+        print(header, ":{\"dtype\":\"", first(TENSOR_TYPES[place]), "\",\"shape\":")
+        write_json(header, shape)
+        print(header, ",\"data_offsets\":[", at, ',', stop, "]}")
+        at = stop
+    end
+    print(header, '}', ' '^mod(-position(header), 8))
+    text = take!(header)
+    length(text) <= MAX_HEADER ||
+        throw(BridgeError("file '$path', header", "at most $MAX_HEADER bytes", "$(length(text))"))
+    replace_file(path) do io
+        write(io, htol(UInt64(length(text))), text)
+        foreach(((_, name),) -> write(io, tensors[name]), placed)
+    end
+    return nothing
+end
+
+function type_place(name, array)
+    place = array isa Array ? findfirst(pair -> last(pair) === eltype(array), TENSOR_TYPES) : nothing
+    place === nothing && throw(BridgeError("tensor '$name'", "an Array of $TENSOR_TYPE_NAMES", string(typeof(array))))
+    return place
+end
+
+"Write a new file beside `path` by calling `write_to` with it, and put it in `path`'s place once it is on the disk."
+function replace_file(write_to, path::AbstractString)
+    target = islink(path) ? realpath(path) : abspath(path) # a link stays a link
+    partial, io = try
+        mktemp(dirname(target), cleanup = false)
+    catch
+        throw(BridgeError("file '$path'", "a path that can be written", "one that can't"))
+    end
+    try
+        write_to(io)
+        flush(io)
+        Sys.isunix() && ccall(:fsync, Cint, (Cint,), Base.fd(io))
+        close(io)
+        chmod(partial, 0o666 & ~file_mask())
+        # `mv(force = true)` would remove the target first.
+        Base.Filesystem.rename(partial, target)
+    catch
+        close(io)
+        rm(partial, force = true)
+        rethrow()
+    end
+    return nothing
+end
+
+"The permissions that new files do not get; `mktemp` gives fewer than that."
+function file_mask()
+    Sys.isunix() || return 0o000
+    mask = ccall(:umask, Base.Cmode_t, (Base.Cmode_t,), 0o077)
+    ccall(:umask, Base.Cmode_t, (Base.Cmode_t,), mask)
+    return mask
+end

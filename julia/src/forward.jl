@@ -49,22 +49,39 @@ function run_forward(island::StepIsland, mode::Mode, tensors::Descriptors, out::
     return nothing
 end
 
-"A tape with nothing on it yet: the caller's tensors checked and made arrays."
+"A tape with nothing on it yet."
+function StepTape(island::StepIsland)
+    parameters = length(island.parameters)
+    return StepTape(island, Vector{Any}(undef, island.values), Vector{Any}(nothing, length(island.steps)),
+                    Vector{Any}(undef, parameters), fill(NO_SPAN, length(island.inputs) + parameters),
+                    fill(-1, island.variables), Lease(island.workspace))
+end
+
+"A tape with the caller's tensors on it, checked and made arrays."
 function open_tape(island::StepIsland, tensors::Descriptors)
-    inputs, parameters = length(island.inputs), length(island.parameters)
-    bound = fill(-1, island.variables)
-    tape = StepTape(island, Vector{Any}(undef, island.values), Vector{Any}(nothing, length(island.steps)),
-                    Vector{Any}(undef, parameters), Vector{Span}(undef, length(tensors)), bound, Lease(island.workspace))
+    tape = StepTape(island)
+    inputs, bound = length(island.inputs), tape.bound
     for k in 1:inputs
         expected = island.inputs[k]
         expected === nothing || check(expected, tensors[k], bound)
         tape.values[k] = wrap(tensors[k])
         tape.spans[k] = count_bytes(Span(tensors[k]))
     end
-    for j in 1:parameters
+    for j in 1:length(island.parameters)
         t = tensors[inputs + j]
         tape.parameters[j] = current(island.parameters[j], island.parameters[j].array, t)
         tape.spans[inputs + j] = count_bytes(Span(t))
+    end
+    return tape
+end
+
+"A tape with arrays of Julia's own on it, which have been checked."
+function open_tape(island::StepIsland, inputs::Vector{Array}, parameters::Vector{Array})
+    tape = StepTape(island)
+    copyto!(tape.values, inputs)
+    copyto!(tape.parameters, parameters)
+    for (expected, array) in zip(island.inputs, inputs)
+        expected === nothing || check(expected, array, tape.bound) # binds axis variables
     end
     return tape
 end

@@ -32,6 +32,7 @@ include("layers/constructors.jl")
 
 include("tensors.jl")
 include("registry.jl")
+include("engine.jl")
 include("components.jl")
 include("workspace.jl")
 include("expectation.jl")

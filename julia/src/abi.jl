@@ -5,9 +5,6 @@ const ERROR = Int32(0x0B52)
 const INTERRUPTED = Int32(0x0B53)
 const UNSUPPORTED = Int32(0x0B54)
 
-const TRAIN_FLAG = UInt32(1)
-const GRAD_FLAG = UInt32(2)
-
 # C functions of Python's and torch's, by address; set by the handshake.
 const TUPLE_ITEM = Ref{Ptr{Cvoid}}(C_NULL)
 const TENSOR_FROM_OBJECT = Ref{Ptr{Cvoid}}(C_NULL)
@@ -66,12 +63,12 @@ function run_forward(self::UInt64, mode::Mode, tensors::Vector{DLTensor}, n_out:
     tick!(island.workspace)
     COUNTS.forwards += 1
     tape = open_tape(island, tensors)
-    forward!(tape, given_rooms(island, n_out, out), mode.flags & TRAIN_FLAG != 0)
+    forward!(tape, given_rooms(island, n_out, out), mode)
     handover = Handover(tensors, tape.spans, Span[], tape.lease)
     for (k, v) in enumerate(island.outputs)
         with_type(a -> hand_over!(handover, slot(out, k), a), tape.values[v])
     end
-    if tape_out == C_NULL || mode.flags & GRAD_FLAG == 0
+    if tape_out == C_NULL || !wants_tape(mode)
         close(tape.lease)
     else
         unsafe_store!(tape_out, hold(tape))

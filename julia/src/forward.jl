@@ -36,18 +36,18 @@ end
 scratch!(m::ForwardMemory, ::Type{T}, dims::Dims{N}) where {T,N} = lease!(m.lease, T, dims)::Array{T,N}
 
 """
-    forward!(tape, rooms, train)
+    forward!(tape, rooms, mode)
 
 Run every step of the tape's island. `rooms` is the memory that the caller gives for values.
 """
-function forward!(tape::Tape, rooms::Vector{Room}, train::Bool)
+function forward!(tape::Tape, rooms::Vector{Room}, mode::Mode)
     steps = tape.island.steps
     k = 0
     try
         while k < length(steps)
             k += 1
             checkpoint()
-            tape.residuals[k] = run!(steps[k].operation, steps[k], tape, rooms, train)
+            tape.residuals[k] = run!(steps[k].operation, steps[k], tape, rooms, mode)
         end
     catch e
         close(tape.lease)
@@ -71,29 +71,31 @@ function gather(values::Vector, places::AbstractVector{Int})
     return ntuple(i -> values[places[i]], n)
 end
 
-mode(step::Step, train::Bool) = step.mode == FOLLOW ? train : step.mode == TRAIN
+is_train(step::Step, mode::Mode) = step.mode == FOLLOW ? is_train(mode) : step.mode == TRAIN
 
-function run!(layer, step::Step, tape::Tape, rooms::Vector{Room}, train::Bool)
+function run!(layer, step::Step, tape::Tape, rooms::Vector{Room}, mode::Mode)
     memory = ForwardMemory(tape.lease, step.outputs, rooms)
     outputs, residual = forward(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs), memory,
-                                mode(step, train))
+                                is_train(step, mode))
     for (k, output) in enumerate(outputs)
         tape.values[step.outputs[k]] = output
     end
     return residual
 end
 
-function run!(::Detach, step::Step, tape::Tape, ::Vector{Room}, ::Bool)
+function run!(::Detach, step::Step, tape::Tape, ::Vector{Room}, ::Mode)
     tape.values[step.outputs[1]] = tape.values[step.inputs[1]]
     return nothing
 end
 
-function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, train::Bool)
+function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, mode::Mode)
     inputs = gather(tape.values, step.inputs)
     batch = isempty(inputs) ? 1 : last_size(inputs[1])
     batch == 0 && return nothing_from!(step, tape)
-    result = step.mode == FOLLOW ? forward(instance.component, inputs, train) :
-             with_constant(() -> forward(instance.component, inputs, mode(step, train)), instance.buffers)
+    own = Mode(is_train(step, mode) ? mode.flags | TRAIN_FLAG : mode.flags & ~TRAIN_FLAG, mode.pad, mode.seed,
+               mode.application + UInt64(step.application))
+    result = step.mode == FOLLOW ? evaluate(instance.component, inputs, own) :
+             with_constant(() -> evaluate(instance.component, inputs, own), instance.buffers)
     unwind()
     outputs, residual = outputs_and_residual(step, result)
     length(outputs) == length(step.outputs) ||

@@ -33,14 +33,14 @@ function Places(steps::Vector{Step}, n::Int)
     return Places(root, uses, passes_to, maker, users)
 end
 
-is_layer(step::Union{Step,Nothing}) = step !== nothing && step.operation isa Layer
+is_filling(step::Union{Step,Nothing}) = step !== nothing && fills(step.operation)
 
 """
 The values that the caller gives room for, output by output; 0 where the result's place is not ours to say: what a
 component of the user's returns, an input itself, memory that two outputs share.
 """
 function output_places(p::Places, outputs::Vector{Int})
-    return [is_layer(p.maker[p.root[v]]) && count(o -> p.root[o] == p.root[v], outputs) == 1 ? p.root[v] : 0 for v in outputs]
+    return [is_filling(p.maker[p.root[v]]) && count(o -> p.root[o] == p.root[v], outputs) == 1 ? p.root[v] : 0 for v in outputs]
 end
 
 "Whether the gradient of an input ends in memory that the caller gives: some layer writes or sums it."
@@ -51,7 +51,7 @@ function gradient_is_placed(p::Places, input::Int, outputs::Vector{Int})
     end
     ends = p.uses[v] + count(==(v), outputs)
     ends > 1 && return true
-    return ends == 1 && p.uses[v] == 1 && is_layer(p.users[v][1]) && !hands_on(p.users[v][1].operation)
+    return ends == 1 && p.uses[v] == 1 && is_filling(p.users[v][1]) && !hands_on(p.users[v][1].operation)
 end
 
 "Which inputs (then parameters) and which outputs a tape refers to after forward has returned."

@@ -26,6 +26,12 @@ struct Mode
     application::UInt64
 end
 
+const TRAIN_FLAG = UInt32(1)
+const GRAD_FLAG = UInt32(2)
+
+is_train(m::Mode) = m.flags & TRAIN_FLAG != 0
+wants_tape(m::Mode) = m.flags & GRAD_FLAG != 0
+
 """
 What comes back for one output or gradient. `tensor.data`, where it is not null, is the capacity the caller gives. The
 callee sets `kind` and, with `ALIAS` and `VIEW`, which tensor it is; with `OWNED`, the id to release the memory by.

@@ -6,7 +6,7 @@ module DiagramBridgeFluxExt
 using DiagramBridge
 using DiagramBridge: Activation, Add, BridgeError, Engine, Layer, LayerNorm, Linear, LogSoftmax, Memory, Mode,
     Multiply, Schema, Softmax, Stage
-using Flux
+import Flux
 using Flux: Functors, NNlib, Optimisers, Zygote
 using Flux.Zygote: ChainRulesCore
 using LinearAlgebra: mul!

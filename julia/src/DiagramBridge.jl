@@ -15,6 +15,7 @@ using .Wire: Message, WireError, decode, encode
 include("errors.jl")
 include("memory.jl")
 include("blas.jl")
+include("shared_blas.jl")
 
 include("layers/layer.jl")
 include("layers/build.jl")

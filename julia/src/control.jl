@@ -26,6 +26,7 @@ function hello(h::Schema.Hello)
     end
     if haskey(addresses, "sgemm_64_") && haskey(addresses, "dgemm_64_")
         set_blas!(addresses["sgemm_64_"], addresses["dgemm_64_"])
+        SHARED[] = VERSION >= v"1.7" && blas_name() != "julia" && share_blas!(addresses["sgemm_64_"])
     end
     return Schema.Handshake(; map(UInt32, sizes)..., engine = engine_name(),
                             engine_version = string(last(first(engine_versions(ENGINES[engine_name()])))),

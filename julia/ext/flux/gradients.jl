@@ -32,7 +32,8 @@ function add_gradients!(gradients::Vector{Any}, m::FluxModel, node, d)
     return nothing
 end
 
-gradient_at(d, key) = haskey(d, key) ? d[key] : nothing
+gradient_at(d::Union{NamedTuple,AbstractDict}, key) = get(d, key, nothing)
+gradient_at(d, key) = d[key]
 
 sum_of(::Nothing, d::AbstractArray{T}, ::Type{T}) where {T} = d
 sum_of(::Nothing, d::AbstractArray, ::Type{T}) where {T} = T.(d)

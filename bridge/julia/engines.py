@@ -29,7 +29,8 @@ def choose(runtime: LibJulia, name: str) -> str:
     """Have an engine run what is loaded from now on; gives its name, and BridgeError where it is not loaded."""
     known(name, "engine")
     if name != "auto" and runtime.eval_string(f"haskey(DiagramBridge.ENGINES, {julia_literal(name)})") != "true":
-        raise BridgeError(f"engine '{name}'", "Julia 1.9 or newer with Flux in its active project", f"Julia {runtime.version} without it")
+        expected = "Julia 1.9 or newer with Flux in its active project"
+        raise BridgeError(f"engine '{name}'", expected, f"Julia {runtime.version} without it")
     return runtime.eval_string(f"DiagramBridge.use_engine!({julia_literal(name)})")
 
 

@@ -84,7 +84,9 @@ class Session:
         self._bind(addresses, objects="dltensor_from_py_object_no_sync" in known)
         shake = self._shake_hands(known)
         self.version, self.how = runtime.version, runtime.how
-        self.engine, self.engine_version, self.blas = shake.engine, shake.engine_version, shake.blas
+        self.engine: str = shake.engine
+        self.engine_version: str = shake.engine_version
+        self.blas: str = shake.blas
         self.packages = engines.packages(runtime)
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ Flux in a diagram: any Flux model as a component, and portable layers run by Flu
 module DiagramBridgeFluxExt
 
 using DiagramBridge
-using DiagramBridge: Activation, Add, BridgeError, Engine, Layer, LayerNorm, Linear, LogSoftmax, Memory, Mode,
+using DiagramBridge: Activation, Add, BridgeError, DLTensor, Engine, Layer, LayerNorm, Linear, LogSoftmax, Memory, Mode,
     Multiply, Schema, Softmax, Stage
 import Flux
 using Flux: Functors, NNlib, Optimisers, Zygote
@@ -17,6 +17,7 @@ include("flux/layers.jl")
 include("flux/variables.jl")
 include("flux/model.jl")
 include("flux/gradients.jl")
+include("flux/optimiser.jl")
 include("flux/engine.jl")
 
 end

@@ -134,13 +134,13 @@ def test_steps_that_julia_makes_itself_are_seen() -> None:
 
 
 def test_convolution_and_batch_norm_in_both_modes() -> None:
-    expression = "Chain(Conv((3, 3), 2 => 3; pad = 1), BatchNorm(3, relu), Flux.flatten, Dense(48 => 2))"
+    expression = "Chain(Conv((3, 3), 2 => 3; pad = 1), BatchNorm(3, relu; momentum = 0.25), Flux.flatten, Dense(48 => 2))"
     objective = objective_of("conv", expression, (2, 4, 4), (2,))
     component = objective.components["f"]
     flux = dict(component.named_parameters())
     assert sorted(n for n, _ in component.named_buffers()) == ["layers.2.μ", "layers.2.σ²"]
     named = {path: leaf(p) for path, p in flux.items()}
-    norm = nn.BatchNorm2d(3, dtype=torch.float64)
+    norm = nn.BatchNorm2d(3, momentum=0.25, dtype=torch.float64)  # a fraction that Float32 holds
     norm.weight, norm.bias = nn.Parameter(named["layers.2.γ"]), nn.Parameter(named["layers.2.β"])
     named |= {"layers.2.γ": norm.weight, "layers.2.β": norm.bias}
 

@@ -19,5 +19,6 @@ include("flux/model.jl")
 include("flux/gradients.jl")
 include("flux/optimiser.jl")
 include("flux/engine.jl")
+include("flux/precompile.jl")
 
 end

@@ -19,10 +19,12 @@ from bridge.julia.optimizer import JuliaOptimizer
 from bridge.julia.session import collect, session, stats
 from bridge.torch import Objective
 
-needs_flux = pytest.mark.skipif(
-    "Flux" not in session().packages, reason=f"Julia {session().version} has no Flux in its active project"
-)
-pytestmark = needs_flux
+
+@pytest.fixture(autouse=True)
+def needs_flux() -> None:
+    if "Flux" not in session().packages:
+        pytest.skip(f"Julia {session().version} has no Flux in its active project")
+
 
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -134,7 +136,7 @@ def test_steps_that_julia_makes_itself_are_seen() -> None:
 
 
 def test_convolution_and_batch_norm_in_both_modes() -> None:
-    expression = "Chain(Conv((3, 3), 2 => 3; pad = 1), BatchNorm(3, relu; momentum = 0.25), Flux.flatten, Dense(48 => 2))"
+    expression = "Chain(Conv((3, 3), 2 => 3; pad = 1), BatchNorm(3, relu; momentum = 0.25f0), Flux.flatten, Dense(48 => 2))"
     objective = objective_of("conv", expression, (2, 4, 4), (2,))
     component = objective.components["f"]
     flux = dict(component.named_parameters())

@@ -272,6 +272,8 @@ def test_engines_and_blas_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(BridgeError, match="one of auto, native, flux"):
         session().use_engine("fast")
     assert session().blas == "caller" and "sgemm_64_" in symbols()
+    loaded = session().runtime.eval_string("DiagramBridge.BLAS.get_config().loaded_libs")
+    assert "libtorch_cpu" in loaded
     monkeypatch.setenv("DIAGRAM_BRIDGE_BLAS", "julia")
     assert "sgemm_64_" not in symbols()
     monkeypatch.setenv("DIAGRAM_BRIDGE_BLAS", "mine")

@@ -19,7 +19,7 @@ from torch.autograd import forward_ad
 
 from bridge.errors import UnsupportedError
 from bridge.julia.ownership import Held
-from bridge.julia.structures import ALIAS, FLAGS, GRAD, KIND, OK, RELEASE, SEED, TAPE, VALUE, slot
+from bridge.julia.structures import ALIAS, CONSTANT, FLAGS, GRAD, KIND, OK, RELEASE, SEED, TAPE, VALUE, slot
 from bridge.julia.tensors import PLAIN, MendableError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
     keeps_all = len(retained) == len(island.arguments)
     one_output, one_argument = len(island.outputs) == 1, len(island.arguments) == 1
     flags |= GRAD
+    constant, inputs = flags | CONSTANT, len(island.inputs)
     nothing = torch.empty(0)
 
     class Crossing(torch.autograd.Function):
@@ -59,7 +60,7 @@ def crossing(island: Island, flags: int) -> type[torch.autograd.Function]:
                 for tensor in tensors:
                     if type(tensor) not in PLAIN or tensor.is_neg():
                         raise MendableError
-                words[FLAGS] = flags
+                words[FLAGS] = flags if True in ctx.needs_input_grad[1 : inputs + 1] else constant
                 words[SEED] = seed
                 words[RELEASE] = ids.pop(dropped.popleft()) if dropped else 0  # the tape of the step before, as a rule
                 if dropped:

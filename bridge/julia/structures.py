@@ -17,8 +17,8 @@ ABI_VERSION = 1
 OK, ERROR, INTERRUPTED, UNSUPPORTED = 0x0B51, 0x0B52, 0x0B53, 0x0B54
 """What a call returns. A Python callback that raises returns garbage such as 0 or −1, so none of these is near."""
 
-TRAIN, GRAD = 1, 2
-"""Bits of a mode's flags: train mode, and whether a tape is wanted."""
+TRAIN, GRAD, CONSTANT = 1, 2, 4
+"""Bits of a mode's flags: train mode, whether a tape is wanted, whether no gradient of an input will be asked for."""
 
 FILLED, ALIAS, VIEW, OWNED, ABSENT = range(5)
 """What a slot answers: the memory given is filled; it is the caller's tensor of a number, as it is or in another shape; it

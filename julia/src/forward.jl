@@ -92,8 +92,7 @@ function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, mode::
     inputs = gather(tape.values, step.inputs)
     batch = isempty(inputs) ? 1 : last_size(inputs[1])
     batch == 0 && return nothing_from!(step, tape)
-    own = Mode(is_train(step, mode) ? mode.flags | TRAIN_FLAG : mode.flags & ~TRAIN_FLAG, mode.pad, mode.seed,
-               mode.application + UInt64(step.application))
+    own = mode_of(step, mode, tape.island.places)
     result = step.mode == FOLLOW ? evaluate(instance.component, inputs, own) :
              with_constant(() -> evaluate(instance.component, inputs, own), instance.buffers)
     unwind()
@@ -105,6 +104,13 @@ function run!(instance::Instance, step::Step, tape::Tape, ::Vector{Room}, mode::
         tape.values[step.outputs[k]] = check_output(step.expected[k], output, batch, tape.bound)
     end
     return residual
+end
+
+"The mode of one application: its own train mode and number, and whether its own inputs are constants."
+function mode_of(step::Step, mode::Mode, places::Places)
+    flags = is_train(step, mode) ? mode.flags | TRAIN_FLAG : mode.flags & ~TRAIN_FLAG
+    any(v -> places.learns[v], step.inputs) && (flags &= ~CONSTANT_FLAG)
+    return Mode(flags, mode.pad, mode.seed, mode.application + UInt64(step.application))
 end
 
 # By dispatch, which is cached: asking `isa Tuple{Tuple,Any}` walks through the types each time.

@@ -3,12 +3,13 @@
 """
 Facts about the values of an island. `root` is the value whose memory a value shares (itself, unless it is a view);
 `uses` counts the steps and places in which a value is an input; `passes_to` is the one view that a value's gradient comes
-back through unchanged, or 0.
+back through unchanged, or 0; `learns` says that a parameter is at or below it, with no detach in between.
 """
 struct Places
     root::Vector{Int}
     uses::Vector{Int}
     passes_to::Vector{Int}
+    learns::Vector{Bool}
     maker::Vector{Union{Step,Nothing}}
     users::Vector{Vector{Step}}
 end
@@ -27,10 +28,15 @@ function Places(steps::Vector{Step}, n::Int)
             root[step.outputs[1]] = root[step.inputs[1]]
         end
     end
+    learns = fill(false, n)
+    for step in steps
+        step.operation isa Detach && continue
+        (isempty(step.parameters) && !any(v -> learns[v], step.inputs)) || foreach(v -> learns[v] = true, step.outputs)
+    end
     for step in steps
         is_view(step.operation) && uses[step.inputs[1]] == 1 && (passes_to[step.inputs[1]] = step.outputs[1])
     end
-    return Places(root, uses, passes_to, maker, users)
+    return Places(root, uses, passes_to, learns, maker, users)
 end
 
 is_filling(step::Union{Step,Nothing}) = step !== nothing && fills(step.operation)

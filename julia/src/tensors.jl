@@ -18,7 +18,10 @@ struct DLTensor
     byte_offset::UInt64
 end
 
-"How an island is to run: bit 0 of `flags` is train mode, bit 1 asks for a tape."
+"""
+How an island is to run: bit 0 of `flags` is train mode, bit 1 asks for a tape, bit 2 says that no gradient of an input will be
+asked for.
+"""
 struct Mode
     flags::UInt32
     pad::UInt32
@@ -28,9 +31,11 @@ end
 
 const TRAIN_FLAG = UInt32(1)
 const GRAD_FLAG = UInt32(2)
+const CONSTANT_FLAG = UInt32(4)
 
 is_train(m::Mode) = m.flags & TRAIN_FLAG != 0
 wants_tape(m::Mode) = m.flags & GRAD_FLAG != 0
+has_constant_inputs(m::Mode) = m.flags & CONSTANT_FLAG != 0
 
 """
 What comes back for one output or gradient. `tensor.data`, where it is not null, is the capacity the caller gives. The

@@ -54,7 +54,8 @@ function DiagramBridge.evaluate(m::FluxModel, inputs::Tuple, mode::Mode)
     bring_back!(m)
     value, recorded = in_mode(m, DiagramBridge.is_train(mode)) do
         seeded(mode) do
-            DiagramBridge.wants_tape(mode) ? record(m.model, inputs) : (m.model(inputs...), nothing)
+            DiagramBridge.wants_tape(mode) || return m.model(inputs...), nothing
+            return record(m.model, inputs, DiagramBridge.has_constant_inputs(mode))
         end
     end
     bring_back!(m)
@@ -66,9 +67,11 @@ apply(model, inputs::Tuple) = model(inputs...)
 # A C call that Zygote would try to differentiate.
 ChainRulesCore.@non_differentiable DiagramBridge.checkpoint()
 
-function record(model, inputs::Tuple)
+function record(model, inputs::Tuple, constant::Bool)
     context = Zygote.Context()
-    value, back = Zygote.pullback(apply, context, model, inputs)
+    # Zygote would compute the gradients of constants too: for a batch of data the largest product of all, as a rule.
+    value, back = constant ? Zygote.pullback(m -> apply(m, inputs), context, model) :
+                             Zygote.pullback(apply, context, model, inputs)
     return value, Recorded(back, context, length(inputs), value isa Tuple ? map(size, value) : (size(value),))
 end
 
@@ -117,8 +120,12 @@ function DiagramBridge.pullback(m::FluxModel, recorded::Recorded, doutputs::Tupl
     forget!(recorded.context)
     # A component without inputs gives one sample, which is a batch of one outside.
     shaped = map((d, size) -> eltype(d) <: AbstractFloat ? reshape(d, size) : nothing, doutputs, recorded.sizes)
-    dmodel, dinputs = recorded.back(length(shaped) == 1 ? shaped[1] : shaped)
+    dmodel, dinputs = both(recorded.back(length(shaped) == 1 ? shaped[1] : shaped))
     gradients = Vector{Any}(nothing, length(m.parameters))
     add_gradients!(gradients, m, m.model, dmodel)
     return inputs_of(dinputs, recorded.inputs), Tuple(gradients)
 end
+
+both(d::Tuple{Any,Any}) = d
+both(d::Tuple{Any}) = (d[1], nothing)
+both(::Nothing) = (nothing, nothing)

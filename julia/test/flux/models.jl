@@ -163,6 +163,13 @@ refusal(f) =
     @test occursin("'offset' of Julia component 'model'", refusal(() -> adapted(tied)))
 end
 
+@testset "constant inputs have no gradient, parameters have the same" begin
+    component, x = adapted(f64(Dense(3 => 2, tanh))), randn(X, 3, 4)
+    value, dinputs, dparameters = gradients(component, (x,), ones_like)
+    alone = gradients(component, (x,), ones_like; flags = TRAIN | TAPE | DiagramBridge.CONSTANT_FLAG)
+    @test alone == (value, (nothing,), dparameters)
+end
+
 @testset "several inputs and outputs, indices, lazy gradients" begin
     component = adapted(TwoToTwo(randn(X, 3, 3)))
     x, y = randn(X, 3, 4), randn(X, 3, 4)

@@ -27,7 +27,8 @@ julia> DiagramBridge.use_engine!("native")
 """
 function use_engine!(name::AbstractString)
     name == "auto" || haskey(ENGINES, name) ||
-        throw(BridgeError("engine", "one of $(join(sort!(["auto"; collect(keys(ENGINES))]), ", "))", "'$name', which is not loaded"))
+        throw(BridgeError("engine", "one of $(join(sort!(["auto"; collect(keys(ENGINES))]), ", "))",
+                          "'$name', which is not loaded"))
     CHOSEN_ENGINE[] = name
     return engine_name()
 end

@@ -169,8 +169,8 @@ function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int})
         outputs = new_values!(l, length(stage.outputs))
         own = next:(next + length(parameter_names(stage.operation)) - 1)
         next = last(own) + 1
-        push!(l.steps, Step(element, stage.operation, [numbered[k] for k in stage.inputs], outputs, own, mode, NOTHING_EXPECTED,
-                            l.applications))
+        push!(l.steps, Step(element, stage.operation, [numbered[k] for k in stage.inputs], outputs, own, mode,
+                            NOTHING_EXPECTED, l.applications))
         foreach((k, v) -> numbered[k] = v, stage.outputs, outputs)
     end
     return [numbered[k + 1] for k in graph(component).outputs]

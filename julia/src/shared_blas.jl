@@ -33,7 +33,8 @@ function library_of(address::Ptr{Cvoid})
     return path == C_NULL ? "" : unsafe_string(path)
 end
 
-times_by_julia!(ta::Char, tb::Char, a::Matrix{T}, b::Matrix{T}, c::Matrix{T}) where {T} = BLAS.gemm!(ta, tb, one(T), a, b, one(T), c)
+times_by_julia!(ta::Char, tb::Char, a::Matrix{T}, b::Matrix{T}, c::Matrix{T}) where {T} =
+    BLAS.gemm!(ta, tb, one(T), a, b, one(T), c)
 
 """
 Run `f` while what C code prints is thrown away: libblastrampoline finds out about a library by calling it with a wrong

@@ -1,6 +1,7 @@
 module EngineTests
 
-using DiagramBridge: BridgeError, ENGINES, NativeEngine, Schema, engine_name, engine_versions, parameter_names, stages, use_engine!
+using DiagramBridge: BridgeError, ENGINES, NativeEngine, Schema, engine_name, engine_versions, parameter_names, stages,
+    use_engine!
 using Test
 
 @testset "engines" begin

@@ -17,7 +17,8 @@ function DiagramBridge.stages(::FluxEngine, graph::Schema.LayerGraph)
     made = Stage[]
     for stage in plain
         before = isempty(made) ? nothing : made[end]
-        if before !== nothing && before.outputs == stage.inputs && uses[stage.inputs[1]] == 1 && fuses(before.operation, stage.operation)
+        follows = before !== nothing && before.outputs == stage.inputs && uses[stage.inputs[1]] == 1
+        if follows && fuses(before.operation, stage.operation)
             made[end] = Stage(FluxLinear(before.operation.layer, in_dense(stage.operation)), before.inputs, stage.outputs)
         else
             push!(made, Stage(in_flux(stage.operation), stage.inputs, stage.outputs))

@@ -3,8 +3,8 @@
 """
     forget!(context)
 
-Zygote adds the gradients of mutable structs up in the context of a recording. Each way back has to start from nothing: PyTorch
-may ask twice.
+Zygote adds the gradients of mutable structs up in the context of a recording. Each way back has to start from nothing:
+PyTorch may ask twice.
 """
 function forget!(context::Zygote.Context)
     context.cache === nothing && return nothing

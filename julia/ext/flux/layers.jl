@@ -18,8 +18,8 @@ function DiagramBridge.forward(f::FluxLayer, parameters::Tuple, inputs::Tuple, :
 end
 
 function DiagramBridge.pullback(
-    ::FluxLayer, parameters::Tuple, inputs::Tuple, ::Tuple, back, dvalues::Tuple, needs_inputs::Tuple, needs_parameters::Tuple,
-    ::Memory,
+    ::FluxLayer, parameters::Tuple, inputs::Tuple, ::Tuple, back, dvalues::Tuple, needs_inputs::Tuple,
+    needs_parameters::Tuple, ::Memory,
 )
     gradients = back(dvalues[1])
     wanted = map((needed, d) -> needed ? as_array(d) : nothing, (needs_inputs..., needs_parameters...), gradients)
@@ -75,8 +75,9 @@ elementwise(::DiagramBridge.Mish) = x -> NNlib.mish.(x)
 elementwise(::DiagramBridge.Gelu) = x -> NNlib.gelu_erf.(x)
 elementwise(::DiagramBridge.TanhGelu) = x -> NNlib.gelu_tanh.(x)
 
-# NNlib's leakyrelu takes the sign from the output, which a negative slope turns; its elu and celu have another derivative at 0;
-# its softplus is not linear above 20; and torch's hardsigmoid and celu divide by a constant that was rounded to Float32.
+# NNlib's leakyrelu takes the sign from the output, which a negative slope turns; its elu and celu have another derivative
+# at 0; its softplus is not linear above 20; and torch's hardsigmoid and celu divide by a constant that was rounded to
+# Float32.
 by_formula(layer::Activation, x::Array) = DiagramBridge.value.(Ref(layer), x)
 
 Zygote.@adjoint function by_formula(layer::Activation, x::Array)

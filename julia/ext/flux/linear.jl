@@ -1,6 +1,6 @@
 """
-Flux's `Dense` with torch's memory: the weight is stored (inputs, outputs) and multiplied transposed, so that nothing is copied
-and each gradient that is not asked for is not computed. `activation` is applied in place by NNlib's `bias_act!`.
+Flux's `Dense` with torch's memory: the weight is stored (inputs, outputs) and multiplied transposed, so that nothing is
+copied, and a gradient that is not asked for is not computed. `activation` is applied in place by NNlib's `bias_act!`.
 """
 struct FluxLinear{S} <: Layer
     layer::Linear
@@ -29,8 +29,8 @@ function DiagramBridge.forward(f::FluxLinear, parameters::Tuple, inputs::Tuple{A
 end
 
 function DiagramBridge.pullback(
-    f::FluxLinear, parameters::Tuple, inputs::Tuple{Array{T}}, ::Tuple, back, dvalues::Tuple{Array{T}}, needs_inputs::Tuple{Bool},
-    needs_parameters::Tuple, memory::Memory,
+    f::FluxLinear, parameters::Tuple, inputs::Tuple{Array{T}}, ::Tuple, back, dvalues::Tuple{Array{T}},
+    needs_inputs::Tuple{Bool}, needs_parameters::Tuple, memory::Memory,
 ) where {T}
     x, weight = inputs[1], parameters[1]
     _, dproduct, dbias = back(dvalues[1])

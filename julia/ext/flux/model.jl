@@ -16,7 +16,8 @@ end
 
 function FluxModel(model, element::String)
     found, owners = variables(model), IdDict{Any,Variable}()
-    m = FluxModel(model, element, [], [], IdDict{Any,Int}(), filter(v -> v.holder !== nothing, found), layers_with_mode(model))
+    m = FluxModel(model, element, [], [], IdDict{Any,Int}(), filter(v -> v.holder !== nothing, found),
+                  layers_with_mode(model))
     for variable in found
         owner = get!(owners, variable.array, variable)
         if owner === variable
@@ -24,7 +25,8 @@ function FluxModel(model, element::String)
             variable.trained && (m.places[variable.array] = length(m.parameters))
         elseif owner.trained != variable.trained
             trained, constant = owner.trained ? (owner, variable) : (variable, owner)
-            throw(BridgeError("'$(constant.path)' of $element", "an array that is trained, as the same one at '$(trained.path)'",
+            throw(BridgeError("'$(constant.path)' of $element",
+                              "an array that is trained, as the same one at '$(trained.path)'",
                               "one that Optimisers.trainable leaves out"))
         end
     end

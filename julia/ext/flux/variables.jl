@@ -15,8 +15,8 @@ end
 """
     variables(model) -> Vector{Variable}
 
-Every array of numbers in a model, depth first, by `Functors.children`; trained are those of floats that `Optimisers.trainable`
-reaches. An array that is found twice is listed twice.
+Every array of numbers in a model, depth first, by `Functors.children`; trained are those of floats that
+`Optimisers.trainable` reaches. An array that is found twice is listed twice.
 """
 function variables(model)
     found = Variable[]

@@ -11,7 +11,8 @@ const FLUX = DiagramBridge.ENGINES["flux"]
 kind(value) = value isa Bool ? (Schema.ATTRIBUTE_KIND_BOOLEAN, (boolean = value,)) :
               value isa Int ? (Schema.ATTRIBUTE_KIND_INTEGER, (integers = [value],)) :
               value isa Float64 ? (Schema.ATTRIBUTE_KIND_REAL, (real = value,)) :
-              value isa String ? (Schema.ATTRIBUTE_KIND_TEXT, (text = value,)) : (Schema.ATTRIBUTE_KIND_INTEGERS, (integers = value,))
+              value isa String ? (Schema.ATTRIBUTE_KIND_TEXT, (text = value,)) :
+              (Schema.ATTRIBUTE_KIND_INTEGERS, (integers = value,))
 
 attribute(name, value) = ((k, v) = kind(value); Schema.Attribute(; name = name, kind = k, v...))
 
@@ -22,7 +23,8 @@ linear(inputs, outputs; bias = true) = layer("linear", "in" => inputs, "out" => 
 
 "A chain of layers; the first has `inputs` inputs."
 function chain(layers...; inputs = 1)
-    nodes = [Schema.Node(name = string(k), layer = l, inputs = k == 1 ? collect(0:(inputs - 1)) : [inputs + k - 2], outputs = 1)
+    nodes = [Schema.Node(name = string(k), layer = l, outputs = 1,
+                         inputs = k == 1 ? collect(0:(inputs - 1)) : [inputs + k - 2])
              for (k, l) in enumerate(layers)]
     return Schema.LayerGraph(inputs = inputs, nodes = nodes, outputs = [inputs + length(layers) - 1])
 end
@@ -56,8 +58,10 @@ function run(made, inputs, parameters, dvalue)
 end
 
 const ACTIVATIONS = [
-    layer("relu"), layer("sigmoid"), layer("tanh"), layer("leaky_relu", "slope" => 0.1), layer("leaky_relu", "slope" => -0.5),
-    layer("elu", "alpha" => 0.7), layer("celu", "alpha" => 1.0), layer("celu", "alpha" => 0.5), layer("relu6"), layer("silu"),
+    layer("relu"), layer("sigmoid"), layer("tanh"), layer("leaky_relu", "slope" => 0.1),
+    layer("leaky_relu", "slope" => -0.5),
+    layer("elu", "alpha" => 0.7), layer("celu", "alpha" => 1.0), layer("celu", "alpha" => 0.5), layer("relu6"),
+    layer("silu"),
     layer("hardsigmoid"), layer("mish"), layer("softplus"), layer("gelu", "approximate" => "none"),
     layer("gelu", "approximate" => "tanh"),
 ]

@@ -64,7 +64,8 @@ const MODELS = [
     ("Dense", () -> f64(Dense(3 => 2, tanh)), (3, 4), ["weight", "bias"]),
     ("Chain", () -> f64(Chain(Dense(3 => 5, relu), Dense(5 => 2))), (3, 4),
      ["layers.1.weight", "layers.1.bias", "layers.2.weight", "layers.2.bias"]),
-    ("named Chain", () -> f64(Chain(first = Dense(3 => 2; bias = false), second = softmax)), (3, 4), ["layers.first.weight"]),
+    ("named Chain", () -> f64(Chain(first = Dense(3 => 2; bias = false), second = softmax)), (3, 4),
+     ["layers.first.weight"]),
     ("Conv", () -> f64(Chain(Conv((3, 3), 2 => 3, tanh), Flux.flatten, Dense(12 => 2))), (4, 4, 2, 3),
      ["layers.1.weight", "layers.1.bias", "layers.3.weight", "layers.3.bias"]),
     ("BatchNorm", () -> f64(Chain(Dense(3 => 4), BatchNorm(4, tanh))), (3, 6),
@@ -155,7 +156,8 @@ refusal(f) =
 @testset "what PyTorch can't have is refused by name" begin
     W = randn(X, 3, 3)
     @test refusal(() -> adapted(Dense(view(W, :, 1:2), false))) ==
-          "'weight' of Julia component 'model': expected an Array, whose memory can be shared, found $(typeof(view(W, :, 1:2)))"
+          "'weight' of Julia component 'model': expected an Array, whose memory can be shared, " *
+          "found $(typeof(view(W, :, 1:2)))"
     @test occursin("one array under two paths", refusal(() -> adapted(Chain(Dense(W), Dense(reshape(vec(W), 3, 3), false)))))
     @test occursin("Float16", refusal(() -> adapted(Flux.f16(Dense(3 => 2)))))
     shared = Bent(randn(X, 3), randn(X, 3), Dense(3 => 2), 2)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bridge.julia import official
 from bridge.julia.find import choose, layout
 from bridge.julia.folders import depot_folder
 
@@ -20,6 +21,8 @@ def main() -> int:
     environment = found.environment()
     # An empty entry stands for Julia's own depots.
     environment.setdefault("JULIA_DEPOT_PATH", f"{depot_folder()}{os.pathsep}")
+    if chosen.layout is None and (packages := official.ready().project) is not None:
+        environment.setdefault("JULIA_LOAD_PATH", os.pathsep.join(("@", str(packages), "@stdlib")))
     project, tests = ROOT / "julia", ROOT / "julia" / "test" / "runtests.jl"
     print(f"Julia {chosen.version} ({chosen.name}): {tests.relative_to(ROOT)}", flush=True)
     command = [str(found.executable), "--startup-file=no", f"--project={project}", str(tests)]

@@ -77,7 +77,8 @@ def learns(body: Any) -> bool | None:
     """Whether a Julia component has parameters, which the builder has to be told."""
     if not isinstance(body, JuliaReference):
         return None
-    code = f'string(!isempty(DiagramBridge.parameters(DiagramBridge.registered("{body.name}"))))'
+    component = f'DiagramBridge.as_component(DiagramBridge.registered("{body.name}"), "a component")'
+    code = f"string(!isempty(DiagramBridge.parameters({component})))"
     return julia().runtime.eval_string(code) == "true"
 
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KEYS = [
     "engine",
     "julia_version",
+    "packages",
     "distill_accuracy",
     "distill_accuracy_torch",
     "cotrain_accuracy",

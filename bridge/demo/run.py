@@ -33,12 +33,15 @@ Progress = Callable[[str, float], object]
 
 @dataclass(frozen=True)
 class Figures:
-    """What the demonstration found. Curve differences are the largest relative difference over the first 100 steps of
-    both trainings; `island_calls` is what the session counted in all mixed training steps.
+    """What the demonstration found.
+
+    `packages` are the versions of what the engine is made of. Curve differences are the largest relative difference over the
+    first 100 steps of both trainings; `island_calls` is what the session counted in all mixed training steps.
     """
 
     engine: str
     julia_version: str
+    packages: dict[str, str]
     distill_accuracy: float
     distill_accuracy_torch: float
     cotrain_accuracy: float
@@ -103,6 +106,7 @@ def run(progress: Progress = lambda step, fraction: None, seed: int = 0) -> tupl
     figures = Figures(
         engine=julia.engine,
         julia_version=julia.version,
+        packages=julia.packages,
         distill_accuracy=distilled.accuracy,
         distill_accuracy_torch=distilled.accuracy_torch,
         cotrain_accuracy=cotrained.accuracy,

@@ -1,11 +1,12 @@
 """How Python calls Julia's C functions, each bound to the memory of one call (a `Frame`).
 
-    forward(tape, seed, rooms, *tensors)
+    forward(tape, seed, needs, rooms, *tensors)
     backward(tape, keep, needs, rooms, *gradients)
 
 `tape` is the number under which Julia keeps what the way back needs, in the place of what it kept under it before (0: none
 is wanted), `rooms` a tuple of tensors (or `None`) to write results into, or `None`. `needs` says for each argument of an
-autograd function, the seed first, whether its gradient is wanted; without `keep` the tape is let go of.
+autograd function, the seed first, whether its gradient is wanted, and is `None` where nothing is recorded; without `keep` the
+tape is let go of.
 
 Both answer with the results as a tuple, backward with `None` for the seed in front, where each is one of `rooms`, one of the
 tensors passed, or absent (`None`); with the status OK where the frame's slots have to be read; or with another status.
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from bridge.julia.exchange import descriptors
-from bridge.julia.structures import DATA, OK, SLOTS_OFFSET, VALUE, Frame, slot
+from bridge.julia.structures import CONSTANT, DATA, OK, SLOTS_OFFSET, VALUE, Frame, slot
 
 __all__ = ["Answer", "Binder", "builtin_binder", "can_be_builtin", "describing_backward", "describing_forward"]
 
@@ -71,8 +72,15 @@ def describing_forward(vtable_forward: Callable[..., int]) -> Binder:
         mode = (ctypes.c_uint64 * 3)(flags, 0, application)
         slots = frame.address + SLOTS_OFFSET
 
-        def call(tape: int, seed: int, rooms: Sequence[Tensor | None] | None, *tensors: Tensor) -> int:
+        def call(
+            tape: int,
+            seed: int,
+            needs: tuple[bool, ...] | None,
+            rooms: Sequence[Tensor | None] | None,
+            *tensors: Tensor,
+        ) -> int:
             words = descriptors(tensors)
+            mode[0] = flags if needs is None or any(needs[1 : frame.inputs + 1]) else flags | CONSTANT
             mode[1] = seed
             _offer(frame, rooms)
             at, room = ctypes.addressof(words), ctypes.addressof(mode)

@@ -74,6 +74,15 @@ class JuliaModel(nn.Module):
         for buffer in self._buffered:
             torch.autograd.graph.increment_version(buffer.current())
 
+    def written(self) -> None:
+        """Tell torch that Julia code wrote to parameters and buffers, as `Optimisers.update!` on the object itself does.
+
+        A graph recorded before then refuses its backward pass, as it does after any change in place.
+        """
+        self.attach()
+        for variable in (*self._trained, *self._buffered):
+            torch.autograd.graph.increment_version(variable.current())
+
     def extra_repr(self) -> str:
         """The reference."""
         return repr(self.reference)

@@ -68,7 +68,7 @@ def crossing(island: Island, flags: int) -> Callable[..., tuple[Tensor, ...]]:
                 if rooms:
                     room = island.offer(tensors[0].shape[0])
                 try:
-                    outputs: tuple[Tensor, ...] = frame.call(tape, seed, room, *tensors)
+                    outputs: tuple[Tensor, ...] = frame.call(tape, seed, ctx.needs_input_grad, room, *tensors)
                     if type(outputs) is not tuple:
                         outputs = island.take(outputs, frame, room, tensors)  # type: ignore[assignment]
                     spare.append(frame)

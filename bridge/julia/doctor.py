@@ -11,7 +11,8 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from bridge.errors import JuliaUnavailable
 from bridge.julia import official
@@ -19,7 +20,7 @@ from bridge.julia.find import Candidate, candidates, choose
 from bridge.julia.folders import data_folder
 from bridge.julia.sources import julia_project
 
-__all__ = ["Live", "Problem", "Report", "report", "torch_facts"]
+__all__ = ["Live", "Problem", "Report", "report", "session_facts", "torch_facts"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Problem:
 @dataclass(frozen=True)
 class Live:
     """What a fresh process measured: Julia's version, how it was started and in how many seconds, Julia's threads, the
-    kernels of its BLAS, Flux's version ("" without it), torch's threads, and whether torch's library exports its BLAS.
+    kernels of its BLAS, what runs layers in a session, torch's threads, whether torch's library exports its BLAS, whose BLAS
+    Julia uses in a session ("caller": torch's), and the versions of the packages that the engine is made of. The session's
+    are empty without torch.
     """
 
     version: str
@@ -42,9 +45,11 @@ class Live:
     start_seconds: float
     threads: int
     kernels: str
-    flux: str
+    engine: str
     torch_threads: int
     torch_blas: bool
+    blas: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,14 +101,26 @@ class Report:
         if self.live is not None:
             live = self.live
             lines += [
-                f"engine      {self.engine}" + (f" ({live.flux})" if live.flux else ""),
+                f"engine      {self.engine or 'unknown without torch'}" + _in_brackets(live.packages),
                 f"started     Julia {live.version} by {live.how} in {live.start_seconds:.2f} s, "
                 f"{live.threads} thread(s), BLAS kernels: {live.kernels}",
-                f"torch       {live.torch_threads} thread(s), its BLAS is "
-                + ("shared with Julia" if live.torch_blas else "not exported"),
+                f"torch       {live.torch_threads} thread(s), its BLAS is {_sharing(live)}",
             ]
         lines += [f"problem     {p.element}: {p.found}. {p.remedy}" for p in self.problems] or ["no problems"]
         return "\n".join(lines)
+
+
+def _in_brackets(packages: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{name} {version}" for name, version in packages.items())
+    return f" ({listed})" if listed else ""
+
+
+def _sharing(live: Live) -> str:
+    if not live.torch_blas:
+        return "not exported"
+    if live.blas == "caller":
+        return "shared with Julia (DIAGRAM_BRIDGE_BLAS=julia switches that off)"
+    return f"exported, Julia uses: {live.blas or 'its own'}"
 
 
 def report() -> Report:
@@ -126,7 +143,7 @@ def report() -> Report:
         why = why or f"none: {error.found}"
         problems.append(Problem(error.element, error.found, _remedy(error, found)))
     problems += _advice(chosen, live, versions)
-    engine = None if live is None else "flux" if live.flux else "native"
+    engine = None if live is None else live.engine or None
     return Report(
         python=f"{platform.python_version()} ({sys.executable})",
         platform=f"{platform.system()} {platform.machine()}",
@@ -175,16 +192,13 @@ begin = time.perf_counter()
 from bridge.julia.start import start
 runtime = start()
 seconds = time.perf_counter() - begin
-flux = runtime.eval_string('''
-    VERSION < v"1.10" || Base.find_package("Flux") === nothing ? "" : begin
-        using Flux
-        string("Flux ", Base.invokelatest(pkgversion, Flux))
-    end''')
 threads = runtime.eval_pointer("Threads.nthreads()")
 from bridge.julia import doctor
 torch_threads, torch_blas = doctor.torch_facts()
+engine, blas, packages = doctor.session_facts()
 print(json.dumps(dict(version=runtime.version, how=runtime.how, start_seconds=seconds, threads=threads,
-    kernels=runtime.blas, flux=flux, torch_threads=torch_threads, torch_blas=torch_blas)))
+    kernels=runtime.blas, engine=engine, torch_threads=torch_threads, torch_blas=torch_blas, blas=blas,
+    packages=packages)))
 """
 
 
@@ -205,6 +219,16 @@ def _measure() -> Live:
         said = run.stderr.strip().splitlines() or [f"exit status {run.returncode}"]
         raise JuliaUnavailable("Julia", "to start in a fresh process", said[-1])
     return Live(**json.loads(lines[-1]))
+
+
+def session_facts() -> tuple[str, str, dict[str, str]]:
+    """The engine of a session, whose BLAS it uses and the versions of its packages; all empty without torch."""
+    try:
+        from bridge.julia.session import session
+    except ImportError:
+        return "", "", {}
+    julia = session()
+    return julia.engine, julia.blas, julia.packages
 
 
 def torch_facts() -> tuple[int, bool]:

@@ -7,6 +7,7 @@ releases have their tensors described here, at some 2 µs each.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from functools import cache
 
@@ -14,10 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from bridge.errors import BridgeError
 from bridge.julia.structures import DATA_TYPES, DESCRIPTOR_SIZE
 from bridge.julia.tensors import PLAIN
 
-__all__ = ["descriptors", "symbols"]
+__all__ = ["descriptors", "symbols", "wanted_blas"]
 
 _REFUSED = {
     (0, 8): torch.int8,
@@ -77,6 +79,14 @@ def _exchange() -> dict[str, int]:
     return {"dltensor_from_py_object_no_sync": words[_FROM_OBJECT]} if major == 1 and words[_FROM_OBJECT] else {}
 
 
+def wanted_blas() -> str:
+    """What DIAGRAM_BRIDGE_BLAS says: "torch" (the default) for one BLAS for both languages, "julia" for one each."""
+    named = os.environ.get("DIAGRAM_BRIDGE_BLAS") or "torch"
+    if named not in ("torch", "julia"):
+        raise BridgeError("DIAGRAM_BRIDGE_BLAS", "'torch' or 'julia'", repr(named))
+    return named
+
+
 @cache
 def _torch_library() -> ctypes.CDLL | None:
     from pathlib import Path
@@ -88,6 +98,8 @@ def _torch_library() -> ctypes.CDLL | None:
 
 def _blas() -> dict[str, int]:
     """torch's own matrix products (64-bit integers), so that both languages share one thread pool."""
+    if wanted_blas() == "julia":
+        return {}
     library = _torch_library()
     names = ("sgemm_64_", "dgemm_64_")
     if library is None or not all(hasattr(library, name) for name in names):

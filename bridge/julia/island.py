@@ -98,7 +98,7 @@ class Island:
         self.session.prepare()
         frame = self.frames[flags].pop() if self.frames[flags] else self.new_frame(flags)
         room = self.offer(tensors[0].shape[0]) if self.rooms else None
-        outputs = self.take(frame.call(tape, seed, room, *tensors), frame, room, tensors)
+        outputs = self.take(frame.call(tape, seed, None, room, *tensors), frame, room, tensors)
         self.frames[flags].append(frame)
         return outputs  # type: ignore[return-value]
 
@@ -122,7 +122,9 @@ class Island:
 
     def new_frame(self, flags: int) -> Frame:
         """Memory for one call of forward in a mode."""
-        frame = Frame(self.number, flags, self.application, len(self.outputs), len(self.arguments))
+        frame = Frame(
+            self.number, flags, self.application, len(self.outputs), len(self.arguments), len(self.inputs)
+        )
         frame.call = self.session.bind_forward(frame)
         return frame
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.errors import BridgeError, JuliaError, JuliaUnavailable
-from bridge.julia import calls
+from bridge.julia import calls, engines
 from bridge.julia import start as starting
 from bridge.julia.exchange import symbols
 from bridge.julia.ownership import Held, ReleaseQueue
@@ -62,8 +62,8 @@ class Statistics:
 class Session:
     """The Julia of this process with DiagramBridge.jl loaded.
 
-    `version` is Julia's, `how` the way it was started, `engine` what runs the layers ("native" or "flux"), `blas` whose
-    matrix products it uses ("caller": torch's own).
+    `version` is Julia's, `how` the way it was started, `engine` what runs the layers ("native" or "flux"), `packages` the
+    versions of what it is made of, `blas` whose matrix products it uses ("caller": torch's own).
     """
 
     tape_numbers = itertools.count(2, 2)
@@ -71,7 +71,9 @@ class Session:
 
     def __init__(self, runtime: LibJulia) -> None:
         self.runtime = runtime
-        starting.load_package(runtime)
+        wanted = engines.wanted()
+        starting.load_package(runtime, flux=wanted != "native")
+        engines.choose(runtime, wanted)
         self.released, self.tapes = ReleaseQueue(), ReleaseQueue()
         self.copies = Copies()
         addresses = [int(a) for a in runtime.eval_string("join(UInt.(DiagramBridge.vtable()), ',')").split(",")]
@@ -81,7 +83,10 @@ class Session:
         self._bind(addresses, known)
         shake = self._shake_hands(known)
         self.version, self.how = runtime.version, runtime.how
-        self.engine, self.engine_version, self.blas = shake.engine, shake.engine_version, shake.blas
+        self.engine: str = shake.engine
+        self.engine_version: str = shake.engine_version
+        self.blas: str = shake.blas
+        self.packages = engines.packages(runtime)
 
     def __repr__(self) -> str:
         return f"Session(Julia {self.version}, engine={self.engine!r}, how={self.how!r})"
@@ -147,6 +152,15 @@ class Session:
     def include(self, path: str | os.PathLike[str]) -> None:
         """Run a file of Julia code in `Main`."""
         self.runtime.eval(f"include({julia_literal(str(Path(path).resolve()))})", f"Julia file {Path(path).name!r}")
+
+    def use_engine(self, name: str) -> str:
+        """Let "native", "flux" or "auto" (Flux where it is loaded) run the portable layers of objectives compiled from now
+        on; those that are compiled already keep their engine. Gives the engine's name; raises BridgeError for one that
+        is not loaded.
+        """
+        self.engine = engines.choose(self.runtime, name)
+        self.packages = engines.packages(self.runtime)
+        return self.engine
 
     def hold(self, id: int) -> Held:
         """A handle to something of Julia's that lives as long as the handle."""

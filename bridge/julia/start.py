@@ -277,12 +277,13 @@ def julia_literal(text: str) -> str:
     return f'"{escaped}"'
 
 
-def load_package(runtime: LibJulia) -> None:
+def load_package(runtime: LibJulia, *, flux: bool = False) -> None:
     """Load the Julia package DiagramBridge into `Main`, compiled once and kept in the data folder.
 
-    The package is found on `LOAD_PATH`, without Pkg and without its registry. Where the user set no `JULIA_DEPOT_PATH`
-    the compiled form goes to `folders.depot_folder()`, since the prefix may be read-only and the home folder is the
-    user's. Raises JuliaError where the package does not load.
+    The package is found on `LOAD_PATH`, without Pkg and without its registry. With `flux` so is Flux, where there is one,
+    which brings the Flux engine along. Where the user set no `JULIA_DEPOT_PATH` the compiled form goes to
+    `folders.depot_folder()`, since the prefix may be read-only and the home folder is the user's. Raises JuliaError where
+    a package does not load.
     """
     keep = "JULIA_DEPOT_PATH" not in os.environ
     libraries = runtime.layout.environment().get("LD_LIBRARY_PATH", "") if runtime.layout else ""
@@ -296,6 +297,9 @@ def load_package(runtime: LibJulia) -> None:
             try
                 withenv("LD_LIBRARY_PATH" => isempty(libraries) ? get(ENV, "LD_LIBRARY_PATH", nothing) : libraries) do
                     Base.eval(Main, :(using DiagramBridge))
+                    if {str(flux).lower()} && VERSION >= v"1.9" && Base.find_package("Flux") !== nothing
+                        Base.require(Main, :Flux)
+                    end
                 end
             finally
                 {str(keep).lower()} && filter!(!isequal(depot), DEPOT_PATH)

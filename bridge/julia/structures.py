@@ -19,8 +19,8 @@ ABI_VERSION = 1
 OK, ERROR, INTERRUPTED, UNSUPPORTED = 0x0B51, 0x0B52, 0x0B53, 0x0B54
 """What a call returns. A Python callback that raises returns garbage such as 0 or −1, so none of these is near."""
 
-TRAIN = 1
-"""The bit of a mode's flags that says train mode."""
+TRAIN, CONSTANT = 1, 4
+"""Bits of a mode's flags: train mode, whether no gradient of an input will be asked for. (2 is the callee's own.)"""
 
 FILLED, ALIAS, VIEW, OWNED, ABSENT = range(5)
 """What a slot answers: the memory given is filled; it is the caller's tensor of a number, as it is or in another shape; it
@@ -47,17 +47,17 @@ DATA_TYPES = {
 
 
 class Frame:
-    """The words of one call with `slots` results and `tensors` arguments; `address` is that of the first.
+    """The words of one call with `slots` results and `tensors` arguments, of which `inputs` are inputs.
 
-    `call` is the function that the session binds to it.
+    `address` is that of the first word, `call` the function that the session binds to it.
     """
 
-    __slots__ = ("address", "call", "sizes", "slots", "words")
+    __slots__ = ("address", "call", "inputs", "sizes", "slots", "words")
 
     call: Callable[..., Any]
 
-    def __init__(self, island: int, flags: int, application: int, slots: int, tensors: int) -> None:
-        self.slots = slots
+    def __init__(self, island: int, flags: int, application: int, slots: int, tensors: int, inputs: int = 0) -> None:
+        self.slots, self.inputs = slots, inputs
         self.sizes = _HEAD + slots * _SLOT
         self.words = (ctypes.c_int64 * (self.sizes + slots * MAX_AXES + tensors * _DESCRIPTOR))()
         self.address = ctypes.addressof(self.words)

@@ -146,12 +146,15 @@ end
 function add_all!(lease, gradients, places, indices, more::Tuple, needs::Tuple, dvalues::Tuple, operation)
     for (k, i) in enumerate(indices)
         (needs[k] && more[k] !== nothing) || continue
-        # What a component of the user's returns may be an array that it keeps.
-        ours = !(operation isa Instance) && !any(d -> overlap(more[k], d), dvalues)
+        ours = owns_gradients(operation) && !any(d -> overlap(more[k], d), dvalues)
         add!(lease, gradients, i, Gradient(more[k], ours), places[i])
     end
     return nothing
 end
+
+"Whether the gradients that an operation makes are new arrays, which nobody else keeps."
+owns_gradients(::Any) = true
+owns_gradients(::Instance) = false
 
 "The gradient of a value, with zeros where nothing came back."
 function whole(pass::Pass, v::Int)

@@ -9,9 +9,16 @@ gemm_address(::Type{Float64}) = DGEMM[]
 """
     blas_name() -> String
 
-Where matrix products come from: `"caller"` after a successful `set_blas!`, else `"julia"` (LinearAlgebra's library).
+Where matrix products come from: `"caller"` after a successful `set_blas!`, else `"julia"` (Julia's own library). Where only
+the portable layers of this package use the caller's, though Julia's linear algebra could: `"caller, native engine only"`.
 """
-blas_name() = SGEMM[] == C_NULL ? "julia" : "caller"
+function blas_name()
+    SGEMM[] == C_NULL && return "julia"
+    return VERSION >= v"1.7" && !SHARED[] ? "caller, native engine only" : "caller"
+end
+
+# Whether Julia's `LinearAlgebra` uses the caller's library as well (shared_blas.jl).
+const SHARED = Ref(false)
 
 """
     set_blas!(sgemm::Ptr, dgemm::Ptr) -> Bool
@@ -26,24 +33,32 @@ function set_blas!(sgemm::Ptr, dgemm::Ptr)
         SGEMM[] = DGEMM[] = C_NULL
         return sgemm == dgemm
     end
-    trusted = is_product(Float32, Ptr{Cvoid}(sgemm)) && is_product(Float64, Ptr{Cvoid}(dgemm))
+    trusted = is_product(Float32, times_at(Ptr{Cvoid}(sgemm))) && is_product(Float64, times_at(Ptr{Cvoid}(dgemm)))
     if trusted
         SGEMM[], DGEMM[] = sgemm, dgemm
     end
     return trusted
 end
 
-"Whether the function at `gemm` multiplies matrices of sizes that fill its blocks and that leave remainders."
-function is_product(::Type{T}, gemm::Ptr{Cvoid}) where {T}
+"The function at an address as `c += op(a) op(b)`."
+function times_at(gemm::Ptr{Cvoid})
+    return function (ta, tb, a, b, c)
+        m, n, k = size(c, 1), size(c, 2), ta == 'N' ? size(a, 2) : size(a, 1)
+        GC.@preserve a b c begin
+            call_gemm(gemm, ta, tb, m, n, k, pointer(a), size(a, 1), pointer(b), size(b, 1), one(eltype(c)), pointer(c), m)
+        end
+    end
+end
+
+"Whether `times!(ta, tb, a, b, c)` adds products of matrices of sizes that fill its blocks and that leave remainders."
+function is_product(::Type{T}, times!) where {T}
     for (m, n, k) in ((1, 1, 1), (33, 17, 50), (96, 64, 128)), ta in "NT", tb in "NT"
         # Small integers: every order of summation gives the same bits, and so does the plain product.
         a = [T((5i + 3j) % 7 - 3) for i in 1:(ta == 'N' ? m : k), j in 1:(ta == 'N' ? k : m)]
         b = [T((2i + 7j) % 5 - 2) for i in 1:(tb == 'N' ? k : n), j in 1:(tb == 'N' ? n : k)]
         c = [T((i + j) % 3) for i in 1:m, j in 1:n]
         expected = c .+ plain_product(ta == 'N' ? a : permutedims(a), tb == 'N' ? b : permutedims(b))
-        GC.@preserve a b c begin
-            call_gemm(gemm, ta, tb, m, n, k, pointer(a), size(a, 1), pointer(b), size(b, 1), one(T), pointer(c), m)
-        end
+        times!(ta, tb, a, b, c)
         c == expected || return false
     end
     return true

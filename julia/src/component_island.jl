@@ -54,7 +54,8 @@ function run_forward(island::ComponentIsland{C,I,P}, how::Mode, tensors::Descrip
     end
     checkpoint()
     outputs, residual = try
-        run_component(island.instance, island.component, island.step, inputs, how.flags & TRAIN_FLAG != 0, bound)
+        run_component(island.instance, island.component, island.step, inputs,
+                      mode_of(island.step, with_tape(how, id), false), bound)
     catch e
         rethrow_at(island.step, e, catch_backtrace())
     end

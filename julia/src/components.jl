@@ -21,13 +21,22 @@ Arrays that belong to the component's state but are not trained, such as running
 """
 buffers(component) = ()
 
+"""
+    evaluate(component, inputs, mode::Mode)
+
+What `forward` returns. Components that an engine adapts have a method of their own, since they want to know more than
+`train`: whether there will be a way back, and what to draw random numbers from.
+"""
+evaluate(component, inputs::Tuple, mode::Mode) = forward(component, inputs, is_train(mode))
+
 const REGISTERED = Dict{String,Any}()
 
 """
     register(name, component)
 
-Let diagrams refer to `component` by `name`: `bridge.julia_model(name)` in Python. A name that is registered again
-stands for the new component from the next objective on.
+Let diagrams refer to `component` by `name`: `bridge.JuliaReference(name)` in Python. It has the methods of
+components.jl, or it is a Flux model, where Flux is loaded. A name that is registered again stands for the new component from
+the next objective on.
 """
 function register(name::AbstractString, component)
     REGISTERED[String(name)] = component
@@ -55,7 +64,8 @@ struct Instance
     paths::Vector{String} # of the parameters, then of the buffers
 end
 
-function Instance(reference::AbstractString, component)
+function Instance(reference::AbstractString, object)
+    component = as_component(object, "Julia component '$reference'")
     paths, groups = String[], (Array[], Array[])
     for (group, variables) in zip(groups, (parameters(component), buffers(component))), (path, array) in pairs_of(variables)
         check_variable(reference, path, array, group === groups[1])

@@ -40,7 +40,7 @@ function run_forward(island::StepIsland, mode::Mode, tensors::Descriptors, out::
     tick!(island.workspace)
     COUNTS.forwards += 1
     tape = open_tape(island, tensors)
-    forward!(tape, given_rooms(island, out), mode.flags & TRAIN_FLAG != 0)
+    forward!(tape, given_rooms(island, out), with_tape(mode, id))
     handover = Handover(tensors, tape.spans, NO_SPANS, length(island.outputs), tape.lease)
     for (k, v) in enumerate(island.outputs)
         with_type(a -> hand_over!(handover, slot(out, k), a), tape.values[v])
@@ -87,18 +87,18 @@ function open_tape(island::StepIsland, inputs::Vector{Array}, parameters::Vector
 end
 
 """
-    forward!(tape, rooms, train)
+    forward!(tape, rooms, mode)
 
 Run every step of the tape's island. `rooms` is the memory that the caller gives for values.
 """
-function forward!(tape::StepTape, rooms::Vector{Room}, train::Bool)
+function forward!(tape::StepTape, rooms::Vector{Room}, mode::Mode)
     steps = tape.island.steps
     k = 0
     try
         while k < length(steps)
             k += 1
             checkpoint()
-            tape.residuals[k] = run!(steps[k].operation, steps[k], tape, rooms, train)
+            tape.residuals[k] = run!(steps[k].operation, steps[k], tape, rooms, mode)
         end
     catch e
         close(tape.lease)
@@ -122,26 +122,26 @@ function gather(values::Vector, places::AbstractVector{Int})
     return ntuple(i -> values[places[i]], n)
 end
 
-
-function run!(layer, step::Step, tape::StepTape, rooms::Vector{Room}, train::Bool)
+function run!(layer, step::Step, tape::StepTape, rooms::Vector{Room}, mode::Mode)
     memory = ForwardMemory(tape.lease, step.outputs, rooms)
     outputs, residual = forward(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs), memory,
-                                mode(step, train))
+                                is_train(step, mode))
     for (k, output) in enumerate(outputs)
         tape.values[step.outputs[k]] = output
     end
     return residual
 end
 
-function run!(::Detach, step::Step, tape::StepTape, ::Vector{Room}, ::Bool)
+function run!(::Detach, step::Step, tape::StepTape, ::Vector{Room}, ::Mode)
     tape.values[step.outputs[1]] = tape.values[step.inputs[1]]
     return nothing
 end
 
-function run!(instance::Instance, step::Step, tape::StepTape, ::Vector{Room}, train::Bool)
+function run!(instance::Instance, step::Step, tape::StepTape, ::Vector{Room}, mode::Mode)
     inputs = gather(tape.values, step.inputs)
+    own = mode_of(step, mode, any(v -> tape.island.places.learns[v], step.inputs))
     outputs, residual = is_empty_batch(inputs) ? nothing_from(step, tape.bound) :
-                        run_component(instance, instance.component, step, inputs, train, tape.bound)
+                        run_component(instance, instance.component, step, inputs, own, tape.bound)
     for (k, output) in enumerate(outputs)
         tape.values[step.outputs[k]] = output
     end

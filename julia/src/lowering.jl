@@ -26,19 +26,22 @@ mutable struct Lowering
     arrows::Dict{String,Schema.Arrow}
     components::Dict{String,Tuple{Schema.Component,Any,UnitRange{Int}}}
     parameters::Vector{ParameterSlot}
+    engine::Engine
+    applications::Int # so far
 end
 
 new_values!(l::Lowering, n::Integer) = collect((l.values + 1):(l.values += n))
 
 """
-    lower(fragment, instances) -> StepIsland
+    lower(fragment, instances, engine) -> StepIsland
 
-`instances` holds, for each component of the fragment, the instance of the user's model, or `nothing` for a graph.
+`instances` holds, for each component of the fragment, the instance of the user's model, or `nothing` for a graph, which is
+made of the operations of `engine`.
 """
-function lower(fragment::Schema.Fragment, instances::Vector)
+function lower(fragment::Schema.Fragment, instances::Vector, engine::Engine = ENGINES[engine_name()])
     l = Lowering(Step[], 0, Dict{UInt32,Int}(), Set{Int}(), String[], Dict(s.name => s for s in fragment.spaces),
                  Dict(a.name => a for a in fragment.arrows), Dict{String,Tuple{Schema.Component,Any,UnitRange{Int}}}(),
-                 ParameterSlot[])
+                 ParameterSlot[], engine, 0)
     for (component, instance) in zip(fragment.components, instances)
         add_component!(l, component, instance)
     end
@@ -59,15 +62,15 @@ end
 function add_component!(l::Lowering, component::Schema.Component, instance::Union{Instance,Nothing})
     first_place = length(l.parameters) + 1
     if instance === nothing
-        layers = [build(n.layer) for n in graph(component).nodes]
         T = parameter_type(l, component)
-        for (node, layer) in zip(graph(component).nodes, layers)
+        for node in graph(component).nodes
+            layer = build(node.layer)
             for (name, shape) in zip(parameter_names(layer), parameter_shapes(layer))
                 element = "parameter '$(node.name).$name' of component '$(component.name)'"
                 push!(l.parameters, ParameterSlot(element, T, collect(Int, reverse(shape)), nothing))
             end
         end
-        operation = layers
+        operation = stages(l.engine, graph(component))
     else
         for (path, array) in zip(instance.paths, instance.parameters)
             element = "parameter '$path' of component '$(component.name)'"
@@ -108,10 +111,11 @@ function add_instruction!(l::Lowering, i::Schema.Instruction)
     inputs = [l.registers[r] for r in i.inputs]
     if i.operation == Schema.OPERATION_DETACH
         outputs = new_values!(l, 1)
-        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, FOLLOW, NOTHING_EXPECTED))
+        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0))
         issubset(inputs, l.sourceless) && union!(l.sourceless, outputs)
     elseif i.operation == Schema.OPERATION_APPLY
         outputs = apply!(l, l.arrows[i.arrow], expand!(l, inputs))
+        l.applications += 1
         issubset(inputs, l.sourceless) && union!(l.sourceless, outputs)
     else
         throw(BridgeError("instruction $(i.operation)", "one that an island can run: apply or detach", string(i.operation)))
@@ -129,7 +133,7 @@ function expand!(l::Lowering, inputs::Vector{Int})
     return map(inputs) do v
         v in l.sourceless || return v
         outputs = new_values!(l, 1)
-        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, FOLLOW, NOTHING_EXPECTED))
+        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0))
         return outputs[1]
     end
 end
@@ -142,17 +146,18 @@ function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int})
     if operation isa Instance
         outputs = new_values!(l, length(arrow.targets))
         expected = [Expectation(l, "$element, output $k", l.spaces[t]) for (k, t) in enumerate(arrow.targets)]
-        push!(l.steps, Step(element, operation, inputs, outputs, parameters, mode, expected))
+        push!(l.steps, Step(element, operation, inputs, outputs, parameters, mode, expected, l.applications))
         return outputs
     end
-    numbered = copy(inputs) # the graph's own numbering of values, to the island's
+    numbered = Dict{Int,Int}(enumerate(inputs)) # the graph's own numbering of values, to the island's
     next = first(parameters)
-    for (node, layer) in zip(graph(component).nodes, operation)
-        outputs = new_values!(l, node.outputs)
-        own = next:(next + length(parameter_names(layer)) - 1)
+    for stage in operation
+        outputs = new_values!(l, length(stage.outputs))
+        own = next:(next + length(parameter_names(stage.operation)) - 1)
         next = last(own) + 1
-        push!(l.steps, Step(element, layer, [numbered[k + 1] for k in node.inputs], outputs, own, mode, NOTHING_EXPECTED))
-        append!(numbered, outputs)
+        push!(l.steps, Step(element, stage.operation, [numbered[k] for k in stage.inputs], outputs, own, mode,
+                            NOTHING_EXPECTED, l.applications))
+        foreach((k, v) -> numbered[k] = v, stage.outputs, outputs)
     end
     return [numbered[k + 1] for k in graph(component).outputs]
 end

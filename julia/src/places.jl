@@ -3,12 +3,13 @@
 """
 Facts about the values of an island. `root` is the value whose memory a value shares (itself, unless it is a view);
 `uses` counts the steps and places in which a value is an input; `passes_to` is the one view that a value's gradient comes
-back through unchanged, or 0.
+back through unchanged, or 0; `learns` says that a parameter is at or below it, with no detach in between.
 """
 struct Places
     root::Vector{Int}
     uses::Vector{Int}
     passes_to::Vector{Int}
+    learns::Vector{Bool}
     maker::Vector{Union{Step,Nothing}}
     users::Vector{Vector{Step}}
 end
@@ -27,20 +28,25 @@ function Places(steps::Vector{Step}, n::Int)
             root[step.outputs[1]] = root[step.inputs[1]]
         end
     end
+    learns = fill(false, n)
+    for step in steps
+        step.operation isa Detach && continue
+        (isempty(step.parameters) && !any(v -> learns[v], step.inputs)) || foreach(v -> learns[v] = true, step.outputs)
+    end
     for step in steps
         is_view(step.operation) && uses[step.inputs[1]] == 1 && (passes_to[step.inputs[1]] = step.outputs[1])
     end
-    return Places(root, uses, passes_to, maker, users)
+    return Places(root, uses, passes_to, learns, maker, users)
 end
 
-is_layer(step::Union{Step,Nothing}) = step !== nothing && step.operation isa Layer
+is_filling(step::Union{Step,Nothing}) = step !== nothing && fills(step.operation)
 
 """
 The values that the caller gives room for, output by output; 0 where the result's place is not ours to say: what a
 component of the user's returns, an input itself, memory that two outputs share.
 """
 function output_places(p::Places, outputs::Vector{Int})
-    return [is_layer(p.maker[p.root[v]]) && count(o -> p.root[o] == p.root[v], outputs) == 1 ? p.root[v] : 0 for v in outputs]
+    return [is_filling(p.maker[p.root[v]]) && count(o -> p.root[o] == p.root[v], outputs) == 1 ? p.root[v] : 0 for v in outputs]
 end
 
 "Whether the gradient of an input ends in memory that the caller gives: some layer writes or sums it."
@@ -51,7 +57,7 @@ function gradient_is_placed(p::Places, input::Int, outputs::Vector{Int})
     end
     ends = p.uses[v] + count(==(v), outputs)
     ends > 1 && return true
-    return ends == 1 && p.uses[v] == 1 && is_layer(p.users[v][1]) && !hands_on(p.users[v][1].operation)
+    return ends == 1 && p.uses[v] == 1 && is_filling(p.users[v][1]) && !hands_on(p.users[v][1].operation)
 end
 
 "Which inputs (then parameters) and which outputs a tape refers to after forward has returned."

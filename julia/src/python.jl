@@ -117,17 +117,21 @@ is_needed(needs::Ptr{UInt8}, i::Int) = unsafe_load(needs, i) != 0
 is_needed(needs::NeedsOfPython, i::Int) = tuple_item(needs.tuple, needs.leading + i) == PYTHON.yes
 
 """
-forward(tape, seed, rooms, tensors…): the tape is kept under the number that the caller chose, 0 for none.
+forward(tape, seed, needs, rooms, tensors…): the tape is kept under the number that the caller chose, 0 for none.
 """
 function forward_from_python(island::Island, c::Call)
     n = length(island.outputs)
-    tensors = describe_arguments(c, 3, number_of_arguments(island))
-    offer_rooms!(c, argument(c, 3), n)
+    tensors = describe_arguments(c, 4, number_of_arguments(island))
+    offer_rooms!(c, argument(c, 4), n)
     tape = as_integer(argument(c, 1))
     frame = unsafe_load(c.frame)
-    mode = Mode(frame.flags % UInt32, UInt32(0), as_integer(argument(c, 2)), frame.application)
+    needs, flags = argument(c, 3), frame.flags % UInt32
+    if needs != PYTHON.none && !any(i -> is_needed(NeedsOfPython(needs, 1), i), 1:length(island.inputs))
+        flags |= CONSTANT_FLAG
+    end
+    mode = Mode(flags, UInt32(0), as_integer(argument(c, 2)), frame.application)
     run_forward(island, mode, tensors, slots(c), tape)
-    return answer_to_python(c, argument(c, 3), 3, n, 0)
+    return answer_to_python(c, argument(c, 4), 4, n, 0)
 end
 
 """

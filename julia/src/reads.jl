@@ -22,3 +22,7 @@ is_view(::Union{Identity,Reshaping}) = true
 "Whether the gradients of an operation's inputs are that of its value, unchanged but for the shape."
 hands_on(::Any) = false
 hands_on(::Union{Identity,Reshaping,Add}) = true
+
+"Whether an operation asks for the memory of its results, so that the caller may give it."
+fills(::Any) = false
+fills(::Layer) = true

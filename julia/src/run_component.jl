@@ -1,14 +1,14 @@
 # Running a component of the user's: what it is given, and what it has to give back.
 
 """
-    run_component(instance, component, step, inputs, train, bound) -> (outputs, residual)
+    run_component(instance, component, step, inputs, mode, bound) -> (outputs, residual)
 
 The outputs as arrays of the spaces that the step expects, for a batch that is not empty. `component` is the instance's, as an
 argument so that its type is known to the compiler.
 """
-function run_component(instance::Instance, component, step::Step, inputs::Tuple, train::Bool, bound::Vector{Int})
-    result = step.mode == FOLLOW ? forward(component, inputs, train) :
-             with_constant(() -> forward(component, inputs, mode(step, train)), instance.buffers)
+function run_component(instance::Instance, component, step::Step, inputs::Tuple, mode::Mode, bound::Vector{Int})
+    result = step.mode == FOLLOW ? evaluate(component, inputs, mode) :
+             with_constant(() -> evaluate(component, inputs, mode), instance.buffers)
     unwind()
     outputs, residual = outputs_and_residual(step, result)
     length(outputs) == length(step.expected) ||
@@ -19,7 +19,14 @@ end
 
 is_empty_batch(inputs::Tuple) = !isempty(inputs) && last_size(inputs[1]) == 0
 
-mode(step::Step, train::Bool) = step.mode == FOLLOW ? train : step.mode == TRAIN
+"The mode of one application: its own train mode and number, and whether its own inputs are constants."
+function mode_of(step::Step, mode::Mode, inputs_learn::Bool)
+    flags = is_train(step, mode) ? mode.flags | TRAIN_FLAG : mode.flags & ~TRAIN_FLAG
+    inputs_learn && (flags &= ~CONSTANT_FLAG)
+    return Mode(flags, mode.pad, mode.seed, mode.application + UInt64(step.application))
+end
+
+is_train(step::Step, mode::Mode) = step.mode == FOLLOW ? is_train(mode) : step.mode == TRAIN
 
 # By dispatch, which is cached: asking `isa Tuple{Tuple,Any}` walks through the types each time.
 outputs_and_residual(::Step, result::Tuple{Tuple,Any}) = result

@@ -8,7 +8,7 @@ struct Detach end
 
 """
 One thing to do: a layer, a component of the user's or a detach, applied to numbered values. `parameters` are places among
-the island's parameters; `expected` is what the outputs of a component of the user's have to be.
+the island's parameters; `expected` is what the outputs of a component of the user's have to be. `application` counts the island's applications before this one.
 """
 struct Step
     arrow::String
@@ -18,4 +18,5 @@ struct Step
     parameters::UnitRange{Int}
     mode::ModeRule
     expected::Vector{Expectation}
+    application::Int
 end

@@ -18,13 +18,26 @@ struct DLTensor
     byte_offset::UInt64
 end
 
-"How an island is to run: bit 0 of `flags` is train mode."
+"""
+How an island is to run: bit 0 of `flags` is train mode, bit 2 says that no gradient of an input will be asked for; bit 1,
+whether there will be a way back at all, is set here, by whether the caller numbers a tape.
+"""
 struct Mode
     flags::UInt32
     pad::UInt32
     seed::UInt64
     application::UInt64
 end
+
+const TRAIN_FLAG = UInt32(1)
+const GRAD_FLAG = UInt32(2)
+const CONSTANT_FLAG = UInt32(4)
+
+is_train(m::Mode) = m.flags & TRAIN_FLAG != 0
+wants_tape(m::Mode) = m.flags & GRAD_FLAG != 0
+with_tape(m::Mode, id::UInt64) =
+    Mode(id == 0 ? m.flags & ~GRAD_FLAG : m.flags | GRAD_FLAG, m.pad, m.seed, m.application)
+has_constant_inputs(m::Mode) = m.flags & CONSTANT_FLAG != 0
 
 """
 What comes back for one output or gradient. `tensor.data`, where it is not null, is the capacity the caller gives. The

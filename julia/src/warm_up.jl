@@ -45,7 +45,7 @@ function warm_up_island(::Type{T}, fragment::Schema.Fragment, instance::Integer)
     room = Int64.(zeros(MAX_AXES))
     slots = [Slot(DLTensor(C_NULL, CPU, 0, 0, 0, 0, 1, pointer(room), C_NULL, 0), 0, 0) for _ in arrays]
     mode, tape, needs = [Mode(TRAIN_FLAG, 0, 0, 0)], UInt64(2), fill(UInt8(1), length(arrays))
-    GC.@preserve arrays shapes room slots mode needs begin
+    GC.@preserve arrays shapes tensors room slots mode needs begin
         guarded(forward_descriptors,
                 (island.island, pointer(mode), length(tensors), pointer(tensors), 1, pointer(slots), tape))
         guarded(backward_descriptors, (tape, 1, pointer(tensors), length(arrays), pointer(slots), pointer(needs)))

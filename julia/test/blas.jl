@@ -26,7 +26,7 @@ idle() = nothing
             @test !set_blas!(sgemm, wrong)
             @test blas_name() == "julia"
             @test set_blas!(sgemm, dgemm)
-            @test blas_name() == "caller"
+            @test startswith(blas_name(), "caller") # from Julia 1.7 on with what it does not cover
         end
         for T in (Float32, Float64), (m, n, k) in ((3, 4, 5), (1, 1, 1), (0, 3, 2), (3, 0, 2), (3, 2, 0))
             a, b, c = rand(T, m, k), rand(T, k, n), rand(T, m, n)

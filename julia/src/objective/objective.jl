@@ -141,17 +141,17 @@ The losses on `(source = (column = array, …), …)`, arrays with the axes of t
 mode, buffers are updated. `seed` is that of components that draw.
 """
 function loss(o::Objective, batch; train::Bool = true, seed::Integer = rand(UInt64))
-    tape = run(o, batch, train, seed)
+    tape = run(o, batch, train ? TRAIN_FLAG : UInt32(0), seed)
     losses = measured(o, tape)
     close(tape.lease)
     return losses
 end
 
 "A forward pass: every application, on its tape."
-function run(o::Objective, batch, train::Bool, seed::Integer)
+function run(o::Objective, batch, flags::UInt32, seed::Integer)
     tick!(o.island.workspace)
     tape = open_tape(o.island, read_batch(o.loads, batch), Array[v.array for v in o.parameters])
-    forward!(tape, Room[], train)
+    forward!(tape, Room[], Mode(flags, UInt32(0), seed % UInt64, UInt64(0)))
     return tape
 end
 
@@ -182,7 +182,7 @@ end
 
 "The losses, and what `f(variable, gradient)` makes of each parameter's gradient, which lies in pooled memory."
 function with_gradients(f, o::Objective, batch, train::Bool, seed::Integer)
-    tape = run(o, batch, train, seed)
+    tape = run(o, batch, (train ? TRAIN_FLAG : UInt32(0)) | GRAD_FLAG | CONSTANT_FLAG, seed) # columns are constants
     lease = Lease(o.island.workspace)
     try
         losses = measured(o, tape)
@@ -229,7 +229,7 @@ function evaluate(o::Objective, output::AbstractString, batch; seed::Integer = 0
     tape = open_tape(island, read_batch(loads, batch), own)
     with_constant(vcat((Array[b for b in o.instances[c.name].buffers] for c in fragment.components if haskey(o.instances, c.name))...,
                        Array[])) do
-        forward!(tape, Room[], false)
+        forward!(tape, Room[], Mode(UInt32(0), UInt32(0), seed % UInt64, UInt64(0)))
     end
     value = copy(tape.values[island.outputs[1]])
     close(tape.lease)

@@ -1,0 +1,24 @@
+"""
+Flux in a diagram: any Flux model as a component, and portable layers run by Flux and NNlib; gradients by Zygote.
+"""
+module DiagramBridgeFluxExt
+
+using DiagramBridge
+using DiagramBridge: Activation, Add, BridgeError, DLTensor, Engine, Layer, LayerNorm, Linear, LogSoftmax, Memory, Mode,
+    Multiply, Schema, Softmax, Stage
+import Flux
+using Flux: Functors, NNlib, Optimisers, Zygote
+using Flux.Zygote: ChainRulesCore
+using LinearAlgebra: mul!
+using Random
+
+include("flux/linear.jl")
+include("flux/layers.jl")
+include("flux/variables.jl")
+include("flux/model.jl")
+include("flux/gradients.jl")
+include("flux/optimiser.jl")
+include("flux/engine.jl")
+include("flux/precompile.jl")
+
+end

@@ -5,8 +5,8 @@
 
 `tape` is the number under which Julia keeps what the way back needs, in the place of what it kept under it before (0: none
 is wanted), `rooms` a tuple of tensors (or `None`) to write results into, or `None`. `needs` says for each argument of an
-autograd function, the seed first, whether its gradient is wanted, and is `None` where nothing is recorded; without `keep` the
-tape is let go of.
+autograd function, the seed first, whether its gradient is wanted, and is `None` where nothing is recorded; without `keep`
+the tape is let go of.
 
 Both answer with the results as a tuple, backward with `None` for the seed in front, where each is one of `rooms`, one of the
 tensors passed, or absent (`None`); with the status OK where the frame's slots have to be read; or with another status.

@@ -25,7 +25,10 @@ def replaced(path: str | PathLike[str], where: str) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         try:
+            partial.open("xb").close()
+            mode = partial.stat().st_mode  # what new files get here; safetensors gives fewer rights
             yield partial
+            partial.chmod(mode)
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(partial, target)

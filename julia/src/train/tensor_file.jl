@@ -93,8 +93,7 @@ function check_layouts(layouts::Vector{TensorLayout}, available::Int, element::S
     at = 0
     for layout in layouts
         layout.start == at || throw(BridgeError(layout.element, "bytes from $at", "bytes from $(layout.start)"))
-        wanted = foldl(Base.checked_mul, filter(!iszero, layout.shape), init = sizeof(layout.type))
-        wanted = 0 in layout.shape ? 0 : wanted
+        wanted = foldl(*, layout.shape, init = big(sizeof(layout.type)))
         found = layout.stop - layout.start
         found == wanted || throw(BridgeError(layout.element, "$wanted bytes", "$found"))
         layout.stop <= available || throw(BridgeError(layout.element, "$wanted bytes", "the file's end"))
@@ -171,17 +170,19 @@ end
 "Write a new file beside `path` by calling `write_to` with it, and put it in `path`'s place once it is on the disk."
 function replace_file(write_to, path::AbstractString)
     target = islink(path) ? realpath(path) : abspath(path) # a link stays a link
-    partial, io = try
-        mktemp(dirname(target), cleanup = false)
-    catch
-        throw(BridgeError("file '$path'", "a path that can be written", "one that can't"))
+    # No random name: the default generator is the caller's.
+    partial = joinpath(dirname(target), ".$(basename(target)).$(getpid())-$(time_ns())")
+    io = try
+        open(partial, "w")
+    catch e
+        e isa SystemError || rethrow()
+        throw(BridgeError("file '$path'", "a path that can be written", Base.Libc.strerror(e.errnum)))
     end
     try
         write_to(io)
         flush(io)
         Sys.isunix() && ccall(:fsync, Cint, (Cint,), Base.fd(io))
         close(io)
-        chmod(partial, 0o666 & ~file_mask())
         # `mv(force = true)` would remove the target first.
         Base.Filesystem.rename(partial, target)
     catch
@@ -190,12 +191,4 @@ function replace_file(write_to, path::AbstractString)
         rethrow()
     end
     return nothing
-end
-
-"The permissions that new files do not get; `mktemp` gives fewer than that."
-function file_mask()
-    Sys.isunix() || return 0o000
-    mask = ccall(:umask, Base.Cmode_t, (Base.Cmode_t,), 0o077)
-    ccall(:umask, Base.Cmode_t, (Base.Cmode_t,), mask)
-    return mask
 end

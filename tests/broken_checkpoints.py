@@ -1,0 +1,195 @@
+"""Checkpoints that nothing may read: each is a sound one with one thing spoiled, and the element that refusals name."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bridge.train.checkpoint import KEY
+
+Header = dict[str, Any]
+
+
+def split(data: bytes) -> tuple[Header, bytes]:
+    """The header and the tensors' bytes of a safetensors file."""
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def joined(header: Header | bytes, tensors: bytes) -> bytes:
+    """A file of a header, as JSON or as it is, and the tensors' bytes."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + tensors
+
+
+def with_header(change: Callable[[Header], object]) -> Callable[[bytes], bytes]:
+    def spoil(data: bytes) -> bytes:
+        header, tensors = split(data)
+        change(header)
+        return joined(header, tensors)
+
+    return spoil
+
+
+def with_text(change: Callable[[str], str | bytes]) -> Callable[[bytes], bytes]:
+    def spoil(data: bytes) -> bytes:
+        header, tensors = split(data)
+        text = change(json.dumps(header))
+        return joined(text if isinstance(text, bytes) else text.encode(), tensors)
+
+    return spoil
+
+
+def with_fields(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def spoil(header: Header) -> None:
+        fields = json.loads(header["__metadata__"][KEY])
+        change(fields)
+        header["__metadata__"][KEY] = json.dumps(fields)
+
+    return with_header(spoil)
+
+
+def with_tensor(name: str, **entries: Any) -> Callable[[bytes], bytes]:
+    """Entries of a tensor's description replaced, or taken out where they are None."""
+
+    def spoil(header: Header) -> None:
+        for key, value in entries.items():
+            if value is None:
+                del header[name][key]
+            else:
+                header[name][key] = value
+
+    return with_header(spoil)
+
+
+def renamed(old: str, new: str) -> Callable[[bytes], bytes]:
+    return with_header(lambda header: header.__setitem__(new, header.pop(old)))
+
+
+WEIGHT, BIAS = "parameters/f/0.weight", "parameters/f/0.bias"
+STEP = "optimizer/f/0.weight/step"
+
+
+def shifted(name: str, by: int) -> Callable[[bytes], bytes]:
+    def spoil(header: Header) -> None:
+        header[name]["data_offsets"] = [offset + by for offset in header[name]["data_offsets"]]
+
+    return with_header(spoil)
+
+
+def twice(name: str) -> Callable[[bytes], bytes]:
+    """The same key twice, with the same tensor: nothing else in the file is wrong."""
+
+    def spoil(data: bytes) -> bytes:
+        header, tensors = split(data)
+        text = json.dumps(header)
+        return joined((text[:-1] + f", {json.dumps(name)}: {json.dumps(header[name])}}}").encode(), tensors)
+
+    return spoil
+
+
+def length(stated: int) -> Callable[[bytes], bytes]:
+    return lambda data: struct.pack("<Q", stated) + data[8:]
+
+
+def tensor(name: str) -> str:
+    return f", tensor '{name}'"
+
+
+#: By what is wrong: how a sound file is spoiled, and what a refusal's element says after the file (None: some tensor).
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], str | None]] = {
+    "empty": (lambda data: b"", ""),
+    "seven bytes": (lambda data: data[:7], ""),
+    "a length alone": (lambda data: data[:8], ", header"),
+    "half a header": (lambda data: data[:60], ", header"),
+    "header of no bytes": (length(0), ", header"),
+    "header past the end": (lambda data: length(len(data) - 7)(data), ", header"),
+    "header above the limit": (length(100_000_001), ", header"),
+    "header of all bits": (length(2**64 - 1), ", header"),
+    "header that ends too early": (lambda data: length(20)(data), ", header"),
+    "header of a list": (with_text(lambda text: f"[{text}]"), ", header"),
+    "header after white space": (with_text(lambda text: " " + text), ", header"),
+    "header with more behind it": (with_text(lambda text: text + "x"), ", header"),
+    "header not UTF-8": (with_text(lambda text: text.encode().replace(b"0.bias", b"0.b\xffas")), ", header"),
+    "header with NaN": (with_text(lambda text: text.replace('"shape": [2]', '"shape": [NaN]')), ", header"),
+    "header with a comma too many": (with_text(lambda text: text[:-1] + ",}"), ", header"),
+    "header with a half surrogate": (with_text(lambda text: text.replace("0.bias", "0.\\ud800")), ", header"),
+    "header with a tab in a string": (with_text(lambda text: text.replace("0.bias", "0.\tbias")), ", header"),
+    "header nested deeply": (with_text(lambda text: '{"a": ' + "[" * 100_000), ", header"),
+    "header with a leading zero": (with_text(lambda text: text.replace('"shape": [2]', '"shape": [02]')), ", header"),
+    "header with a long number": (with_text(lambda text: text.replace('"shape": [2]', f'"shape": [{10**30}]')), ", header"),
+    "a tensor twice": (twice(WEIGHT), ", header"),
+    "dtype twice": (
+        with_text(lambda text: text.replace('"dtype"', '"dtype": "F64", "dtype"', 1)),
+        ", header",
+    ),
+    "one byte short": (lambda data: data[:-1], None),
+    "tensors cut off": (lambda data: joined(split(data)[0], b""), None),
+    "one byte too many": (lambda data: data + b"\0", ""),
+    "overlap": (shifted(WEIGHT, -8), None),
+    "gap": (shifted(WEIGHT, 8), None),
+    "out of bounds": (shifted(WEIGHT, 10**6), None),
+    "offsets that descend": (with_tensor(WEIGHT, data_offsets=[48, 0]), tensor(WEIGHT)),
+    "a negative offset": (with_tensor(WEIGHT, data_offsets=[-8, 40]), tensor(WEIGHT)),
+    "offsets with a point": (with_tensor(WEIGHT, data_offsets=[0.0, 48.0]), tensor(WEIGHT)),
+    "three offsets": (with_tensor(WEIGHT, data_offsets=[0, 48, 48]), tensor(WEIGHT)),
+    "offsets of 64 bits": (with_tensor(WEIGHT, data_offsets=[0, 2**64 - 1]), tensor(WEIGHT)),
+    "no offsets": (with_tensor(WEIGHT, data_offsets=None), tensor(WEIGHT)),
+    "no dtype": (with_tensor(WEIGHT, dtype=None), tensor(WEIGHT)),
+    "no shape": (with_tensor(WEIGHT, shape=None), tensor(WEIGHT)),
+    "more than that": (with_tensor(WEIGHT, strides=[1, 1]), tensor(WEIGHT)),
+    "an unknown dtype": (with_tensor(WEIGHT, dtype="F99"), tensor(WEIGHT)),
+    "a dtype that is a number": (with_tensor(WEIGHT, dtype=64), tensor(WEIGHT)),
+    "a narrower dtype": (with_tensor(WEIGHT, dtype="F32"), tensor(WEIGHT)),
+    "another shape": (with_tensor(WEIGHT, shape=[2, 4]), tensor(WEIGHT)),
+    "a negative shape": (with_tensor(WEIGHT, shape=[-2, -3]), tensor(WEIGHT)),
+    "a shape of truth values": (with_tensor(WEIGHT, shape=[True, 6]), tensor(WEIGHT)),
+    "a shape that overflows": (with_tensor(WEIGHT, shape=[2**62, 2**62]), tensor(WEIGHT)),
+    "a shape of many axes": (with_tensor(WEIGHT, shape=[1] * 40 + [6]), tensor(WEIGHT)),
+    "a tensor that is a list": (with_header(lambda header: header.__setitem__(WEIGHT, [])), tensor(WEIGHT)),
+    "metadata that is a list": (with_header(lambda header: header.__setitem__("__metadata__", [])), ", metadata"),
+    "metadata of numbers": (with_header(lambda header: header["__metadata__"].__setitem__("n", 1)), ", metadata"),
+    "no metadata": (with_header(lambda header: header.pop("__metadata__")), ", metadata"),
+    "metadata of another program": (with_header(lambda header: header["__metadata__"].pop(KEY)), ", metadata"),
+    "fields not JSON": (with_header(lambda header: header["__metadata__"].__setitem__(KEY, "{")), ", metadata"),
+    "fields of a list": (with_header(lambda header: header["__metadata__"].__setitem__(KEY, "[]")), ", metadata"),
+    "no version": (with_fields(lambda fields: fields.pop("version")), ", metadata"),
+    "a later version": (with_fields(lambda fields: fields.update(version=2)), ", metadata"),
+    "a version that is true": (with_fields(lambda fields: fields.update(version=True)), ", metadata"),
+    "no epoch": (with_fields(lambda fields: fields.pop("epoch")), ", metadata"),
+    "a field too many": (with_fields(lambda fields: fields.update(more=1)), ", metadata"),
+    "an epoch below 0": (with_fields(lambda fields: fields.update(epoch=-1)), ", metadata, epoch"),
+    "a position with a point": (with_fields(lambda fields: fields.update(position=1.0)), ", metadata, position"),
+    "a seed that is a text": (with_fields(lambda fields: fields.update(seed="7")), ", metadata, seed"),
+    "an identity too short": (with_fields(lambda fields: fields.update(diagram="00")), ", metadata, diagram"),
+    "an identity in capitals": (with_fields(lambda fields: fields.update(diagram="A" * 64)), ", metadata, diagram"),
+    "aliases in a list": (with_fields(lambda fields: fields.update(aliases=["a"])), ", metadata, aliases"),
+    "an alias of nothing": (with_fields(lambda fields: fields.update(aliases={"g/w": "f/none"})), ", alias 'g/w'"),
+    "an alias that is there": (
+        with_fields(lambda fields: fields.update(aliases={"f/0.bias": "f/0.weight"})),
+        ", alias 'f/0.bias'",
+    ),
+    "an alias without a path": (with_fields(lambda fields: fields.update(aliases={"g": "f/0.weight"})), ", alias 'g'"),
+    "an optimizer that is a text": (with_fields(lambda fields: fields.update(optimizer="adam")), ", optimizer"),
+    "an optimizer without options": (with_fields(lambda fields: fields["optimizer"].pop("options")), ", optimizer"),
+    "an optimizer without a name": (with_fields(lambda fields: fields["optimizer"].update(name="")), ", optimizer"),
+    "slots without an optimizer": (with_fields(lambda fields: fields.update(optimizer=None)), None),
+    "a tensor of no section": (renamed(WEIGHT, "weights/f/0.weight"), tensor("weights/f/0.weight")),
+    "a tensor without a path": (renamed(WEIGHT, "parameters/f"), tensor("parameters/f")),
+    "a tensor without a component": (renamed(WEIGHT, "parameters//0.weight"), tensor("parameters//0.weight")),
+    "a slot without a name": (renamed(STEP, "optimizer/f/0.weight"), tensor("optimizer/f/0.weight")),
+    "a step that is a float": (with_tensor(STEP, dtype="F64"), tensor(STEP)),
+    "a step with an axis": (with_tensor(STEP, shape=[1]), tensor(STEP)),
+}
+
+
+def write_broken(sound: Path, folder: Path) -> dict[str, Path]:
+    """Every broken file, by what is wrong with it."""
+    data, paths = sound.read_bytes(), {}
+    for place, (name, (spoil, _)) in enumerate(BROKEN.items()):
+        paths[name] = folder / f"{place}.safetensors"
+        paths[name].write_bytes(spoil(data))
+    return paths

@@ -1,4 +1,4 @@
-"""Random diagrams that can be trained: all components are PyTorch modules of `Mixer`, in float64."""
+"""Random diagrams that can be trained, in float64: components are PyTorch modules of `Mixer`, or portable graphs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import bridge
+from bridge import layers
 from bridge.diagram.builder import Builder
-from bridge.diagram.ir import Diagram
+from bridge.diagram.ir import Diagram, LayerGraph
 from bridge.errors import DiagramError
 
 # Two spaces of one type, to see that spaces compose by name and not by type.
@@ -52,6 +53,19 @@ class Mixer(nn.Module):
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
+def portable_mixer(sources: list[tuple[int, ...]], targets: list[tuple[int, ...]]) -> LayerGraph:
+    """The like of a `Mixer` as a portable graph: tanh of a sum of linear maps, one of each input."""
+    g = layers.GraphBuilder(len(sources))
+    flat = [g(layers.reshape(math.prod(shape)), x) for shape, x in zip(sources, g.inputs, strict=True)]
+    outputs = []
+    for target in targets:
+        size = math.prod(target)
+        parts = [g(layers.linear(math.prod(shape), size), x) for shape, x in zip(sources, flat, strict=True)]
+        total = parts[0] if len(parts) == 1 else g(layers.add(), *parts)
+        outputs.append(g(layers.reshape(*target), g(layers.tanh(), total)))
+    return g.build(*outputs)
+
+
 @dataclass
 class Trainable:
     """A diagram, its modules and a batch for it."""
@@ -62,7 +76,7 @@ class Trainable:
 
 
 @st.composite
-def trainable_diagrams(draw: Any) -> Trainable:
+def trainable_diagrams(draw: Any, *, portable: bool = False) -> Trainable:
     d = Builder("random")
     spaces = {name: d.space(name, "float64", **axes) for name, axes in AXES.items()}
     label = d.index("label", classes=3)
@@ -93,19 +107,25 @@ def trainable_diagrams(draw: Any) -> Trainable:
     for number in range(draw(st.integers(1, 4))):
         first = [space for _, space, source in terms if source == "data0" and space != "label"]
         choices = space_names if number else st.sampled_from(first)
-        sources = draw(st.lists(choices, min_size=0 if number else 1, max_size=2))
+        sources = draw(st.lists(choices, min_size=0 if number and not portable else 1, max_size=2))
         targets = draw(st.lists(space_names, min_size=1, max_size=2))
         # The first one trains, so that most draws have something to train.
         learns = number == 0 or draw(st.booleans())
         frozen = number > 0 and draw(st.sampled_from([False, False, True, "train"]))
-        module = Mixer([SHAPES[s] for s in sources], [SHAPES[t] for t in targets], learns)
-        handle = d.arrow(
-            f"f{number}", tuple(spaces[s] for s in sources), tuple(spaces[t] for t in targets), module, frozen=frozen
-        )
-        arrows.append((handle, sources, targets))
+        shapes = [SHAPES[s] for s in sources], [SHAPES[t] for t in targets]
+        twins = [component for _, *types, component in arrows if types == [sources, targets]]
+        if portable and twins and draw(st.booleans()):  # another arrow of the same component
+            component, frozen = twins[0], None
+        elif portable:
+            component, frozen = d.component(f"c{number}", portable_mixer(*shapes), frozen=frozen), None
+        else:
+            component = Mixer(*shapes, learns)
+        between = tuple(spaces[s] for s in sources), tuple(spaces[t] for t in targets)
+        handle = d.arrow(f"f{number}", *between, component, **({} if frozen is None else {"frozen": frozen}))
+        arrows.append((handle, sources, targets, component))
 
     for number in range(draw(st.integers(1, 8))):
-        handle, sources, targets = draw(st.sampled_from(arrows)) if number else arrows[0]
+        handle, sources, targets, _ = draw(st.sampled_from(arrows)) if number else arrows[0]
         home = draw(st.sampled_from(sorted(sizes))) if number else "data0"
         chosen = []
         for space in sources:
@@ -143,4 +163,4 @@ def trainable_diagrams(draw: Any) -> Trainable:
     return Trainable(diagram, dict(d.modules), batch)
 
 
-__all__ = ["Mixer", "Trainable", "trainable_diagrams"]
+__all__ = ["Mixer", "Trainable", "portable_mixer", "trainable_diagrams"]

@@ -24,7 +24,8 @@ end
     Objective
 
 A diagram bound to arrays, made by [`compile`](@ref): `loss`, `losses_and_gradients`, `train!` and `evaluate` take it.
-`parameters` and `buffers` are its variables; their arrays are the storage, and change in place.
+`parameters` and `buffers` are the variables of all its components, in the diagram's order; their arrays are the storage, and
+change in place. `used` has the places among the parameters of those that the island takes.
 """
 struct Objective
     diagram::Diagram
@@ -33,6 +34,7 @@ struct Objective
     loads::Vector{Load}
     agreements::Vector{MeasuredAgreement}
     parameters::Vector{Variable}
+    used::Vector{Int}
     buffers::Vector{Variable}
     instances::Dict{String,Instance}
 end
@@ -93,11 +95,14 @@ function compile(diagram::Diagram; seed::Integer = 0)
     diverges = filter(i -> i.operation == Plans.DIVERGE, program.instructions)
     measured = [measured_agreement(program, i, outputs, spaces) for i in diverges]
     sort!(measured; by = a -> findfirst(p -> p.name == a.name, program.agreements), alg = MergeSort)
-    parameters = variables(diagram, fragment, island, instances, seed % UInt64)
-    buffers = [Variable(name, instances[name].paths[length(instances[name].parameters) + k], array, false)
-               for name in sort!(collect(keys(instances))) for (k, array) in enumerate(instances[name].buffers)]
-    return Objective(diagram, program, island, loads, measured, parameters, buffers, instances)
+    parameters, buffers = variables(diagram, instances, seed % UInt64)
+    used = places(parameters, fragment)
+    return Objective(diagram, program, island, loads, measured, parameters, used, buffers, instances)
 end
+
+"The places of a fragment's parameters, in its order, among those of an objective."
+places(parameters::Vector{Variable}, fragment::Schema.Fragment) =
+    Int[k for c in fragment.components for k in eachindex(parameters) if parameters[k].component == c.name]
 
 function measured_agreement(program::Plan, i::Plans.Instruction, outputs::Dict{UInt32,Int}, spaces::Dict{Int,Space})
     agreement = program.agreements[i.agreement]
@@ -111,27 +116,37 @@ function measured_agreement(program::Plan, i::Plans.Instruction, outputs::Dict{U
                              at[1], at[2], length(at) == 3 ? at[3] : 0)
 end
 
-"The parameters of an island, in its order: those of the user's models as they are, others with initial values."
-function variables(diagram::Diagram, fragment::Schema.Fragment, island::StepIsland, instances::Dict{String,Instance}, seed::UInt64)
-    found, slots = Variable[], Iterators.Stateful(island.parameters)
-    for message in fragment.components
-        c = component(diagram, message.name)
+"Parameters and buffers of every component: those of the user's models as they are, others with initial values."
+function variables(diagram::Diagram, instances::Dict{String,Instance}, seed::UInt64)
+    parameters, buffers = Variable[], Variable[]
+    for c in diagram.components
         if haskey(instances, c.name)
             instance = instances[c.name]
-            for (path, array) in zip(instance.paths, instance.parameters)
-                popfirst!(slots)
-                push!(found, Variable(c.name, path, array, trains(c)))
+            arrays, n = vcat(instance.parameters, instance.buffers), length(instance.parameters)
+            for (k, (path, array)) in enumerate(zip(instance.paths, arrays))
+                push!(k <= n ? parameters : buffers, Variable(c.name, path, array, k <= n && trains(c)))
             end
             continue
         end
-        for node in c.body.nodes, name in parameter_names(native(node.layer))
-            slot, path = popfirst!(slots), "$(node.name).$name"
-            array = Array{slot.type}(undef, slot.sizes...)
-            initialise!(array, node.layer, name, seed, "$(c.name)/$path")
-            push!(found, Variable(c.name, path, array, trains(c)))
+        T = parameter_type(diagram, c)
+        for node in c.body.nodes
+            layer = native(node.layer)
+            for (name, shape) in zip(parameter_names(layer), parameter_shapes(layer))
+                path = "$(node.name).$name"
+                array = initialise!(Array{T}(undef, reverse(shape)), node.layer, name, seed, "$(c.name)/$path")
+                push!(parameters, Variable(c.name, path, array, trains(c)))
+            end
         end
     end
-    return found
+    return parameters, buffers
+end
+
+# As in an island: the float type of the spaces of the arrows that name the component.
+function parameter_type(diagram::Diagram, c::Component)
+    for a in diagram.arrows, name in Iterators.flatten((a.sources, a.targets))
+        a.component == c.name && is_float(space(diagram, name).type) && return JULIA_TYPES[space(diagram, name).type]
+    end
+    return Float32
 end
 
 """
@@ -150,7 +165,7 @@ end
 "A forward pass: every application, on its tape."
 function run(o::Objective, batch, flags::UInt32, seed::Integer)
     tick!(o.island.workspace)
-    tape = open_tape(o.island, read_batch(o.loads, batch), Array[v.array for v in o.parameters])
+    tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used])
     forward!(tape, Room[], Mode(flags, UInt32(0), seed % UInt64, UInt64(0)))
     return tape
 end
@@ -186,9 +201,10 @@ function with_gradients(f, o::Objective, batch, train::Bool, seed::Integer)
     lease = Lease(o.island.workspace)
     try
         losses = measured(o, tape)
-        needs = vcat(fill(false, length(o.loads)), [v.trains for v in o.parameters])
+        own = o.parameters[o.used]
+        needs = vcat(fill(false, length(o.loads)), [v.trains for v in own])
         gradients = backward!(tape, output_gradients(o, tape), needs, fill(Ptr{Cvoid}(C_NULL), length(needs)), lease)
-        found = [f(v, g.array) for (v, g) in zip(o.parameters, gradients[(length(o.loads) + 1):end])
+        found = [f(v, g.array) for (v, g) in zip(own, gradients[(length(o.loads) + 1):end])
                  if v.trains && g.array !== nothing]
         return losses, found
     finally
@@ -224,9 +240,7 @@ function evaluate(o::Objective, output::AbstractString, batch; seed::Integer = 0
     fragment, loaded = Plans.whole(program, o.diagram, registers)
     island = lower(fragment, [get(o.instances, c.name, nothing) for c in fragment.components])
     loads = [Load(source, column, space(o.diagram, columns_by_name(o.diagram)[source, column].space)) for (source, column) in loaded]
-    arrays = Dict((v.component, v.path) => v.array for v in o.parameters)
-    own = Array[arrays[c.name, path] for c in fragment.components for path in parameter_paths(o, c.name)]
-    tape = open_tape(island, read_batch(loads, batch), own)
+    tape = open_tape(island, read_batch(loads, batch), Array[o.parameters[k].array for k in places(o.parameters, fragment)])
     with_constant(vcat((Array[b for b in o.instances[c.name].buffers] for c in fragment.components if haskey(o.instances, c.name))...,
                        Array[])) do
         forward!(tape, Room[], Mode(UInt32(0), UInt32(0), seed % UInt64, UInt64(0)))
@@ -235,8 +249,6 @@ function evaluate(o::Objective, output::AbstractString, batch; seed::Integer = 0
     close(tape.lease)
     return isempty(loads) ? reshape(value, Base.front(size(value))) : value
 end
-
-parameter_paths(o::Objective, name::String) = [v.path for v in o.parameters if v.component == name]
 
 function Base.show(io::IO, o::Objective)
     n = mapreduce(v -> v.trains ? length(v.array) : 0, +, o.parameters; init = 0)

@@ -1,0 +1,39 @@
+# Objectives of Julia alone, for the tests in Python: diagrams, checkpoints, batches and gradients go by files.
+module Objectives
+
+using DiagramBridge
+using DiagramBridge: read_tensors, write_tensors
+
+"The columns of a file whose tensors are named `source/column`."
+function read_data(path::String)
+    data = Dict{String,Dict{String,Array}}()
+    for (name, array) in read_tensors(path)[1]
+        source, column = split(name, '/')
+        get!(() -> Dict{String,Array}(), data, String(source))[String(column)] = array
+    end
+    return data
+end
+
+"The losses and gradients of an objective with a checkpoint's parameters, written to a file."
+function differentiate(diagram::String, checkpoint::String, batch::String, answer::String, train::Bool)
+    objective = compile(load(diagram))
+    load_checkpoint!(objective, checkpoint)
+    data = read_data(batch)
+    losses, gradients = losses_and_gradients(objective, data; train = train)
+    without = loss(objective, data; train = train)
+    @assert without.total === losses.total && without.agreements == losses.agreements
+    tensors = Dict{String,Array}("total" => [losses.total])
+    foreach(((name, value),) -> tensors["loss/$name"] = [value], losses.agreements)
+    foreach(((key, gradient),) -> tensors[string("gradient/", join(key, '/'))] = gradient, gradients)
+    write_tensors(answer, tensors, Dict{String,String}())
+end
+
+"Go on with a training from a checkpoint, up to some epoch, and save where it is then."
+function go_on(diagram::String, checkpoint::String, data::String, epochs::Int, batch_size::Int, result::String)
+    objective = compile(load(diagram))
+    start = load_checkpoint!(objective, checkpoint)
+    history = train!(objective, read_data(data); epochs = epochs, batch_size = batch_size, start = start)
+    save_checkpoint(result, objective, history)
+end
+
+end

@@ -8,4 +8,9 @@ using Test
     include("build.jl")
     include("gradients.jl")
     include("layers.jl")
+    include("divergences.jl")
+    include("order.jl")
+    include("optimizers.jl")
+    include("json.jl")
+    include("checkpoint.jl")
 end

@@ -14,4 +14,9 @@ using Test
     include("engine.jl")
     include("shared_blas.jl")
     include("flux.jl")
+    include("divergences.jl")
+    include("order.jl")
+    include("optimizers.jl")
+    include("json.jl")
+    include("checkpoint.jl")
 end

@@ -101,10 +101,9 @@ function json_number(r::JSONReader)
     if found[1] === nothing && found[2] === nothing
         value = something(tryparse(Int64, text), tryparse(UInt64, text), Some(nothing))
     else
-        value = parse(Float64, text)
+        value = tryparse(Float64, text)
     end
-    value === nothing || (value isa Float64 && !isfinite(value)) && (value = nothing)
-    value === nothing && fail(r, "a number that 64 bits hold")
+    value !== nothing && isfinite(value) || fail(r, "a number that 64 bits hold")
     r.at = last + 1
     return value
 end

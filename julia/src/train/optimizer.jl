@@ -20,10 +20,8 @@ julia> weight = [1.0, 2.0];
 
 julia> step!(Optimizer("sgd", lr = 0.5), [("f", "weight", weight, [1.0, 1.0])]);
 
-julia> weight
-2-element Vector{Float64}:
- 0.5
- 1.5
+julia> weight == [0.5, 1.5]
+true
 ```
 """
 mutable struct Optimizer

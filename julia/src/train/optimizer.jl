@@ -20,10 +20,8 @@ julia> weight = [1.0, 2.0];
 
 julia> step!(Optimizer("sgd", lr = 0.5), [("f", "weight", weight, [1.0, 1.0])]);
 
-julia> weight
-2-element Vector{Float64}:
- 0.5
- 1.5
+julia> weight == [0.5, 1.5]
+true
 ```
 """
 mutable struct Optimizer
@@ -55,9 +53,9 @@ One step of one parameter: changes `parameter` and `state`.
 """
 function update! end
 
-function check_state(rule::Rule, state::ParameterState{A}, p::Array, g::Array) where {A}
-    fits = A === typeof(p) && typeof(g) === typeof(p) && size(g) == size(p) && length(state.slots) == length(slot_names(rule))
-    fits && all(slot -> size(slot) == size(p), state.slots) && return nothing
+function check_state(rule::Rule, state::ParameterState{A}, p::A, g::A) where {A}
+    fits = size(g) == size(p) && all(slot -> size(slot) == size(p), state.slots)
+    fits && length(state.slots) == length(slot_names(rule)) && return nothing
     throw(BridgeError("the optimizer", "gradients and state of the parameter's type and size", "others"))
 end
 

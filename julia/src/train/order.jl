@@ -27,13 +27,8 @@ The places, from 1, of a source's `count` samples in the order in which an epoch
 of their words.
 
 ```jldoctest
-julia> sort(DiagramBridge.sample_order(0, 1, "digits", 5))
-5-element Vector{Int64}:
- 1
- 2
- 3
- 4
- 5
+julia> sort(DiagramBridge.sample_order(0, 1, "digits", 5)) == 1:5
+true
 ```
 """
 sample_order(seed::Integer, epoch::Integer, source::AbstractString, count::Integer) =

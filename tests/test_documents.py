@@ -45,6 +45,11 @@ def test_a_julia_component_learns(tmp_path: Path) -> None:
     assert run(["-c", code("docs/julia-components.md")], tmp_path).splitlines() == said
 
 
+def test_a_training_goes_on(tmp_path: Path) -> None:
+    said = re.findall(r"# (Cursor.*)", code("docs/checkpoints.md"))
+    assert run(["-c", code("docs/checkpoints.md")], tmp_path).splitlines() == said
+
+
 @pytest.mark.parametrize("example", ["distillation", "cotraining"])
 def test_an_example_learns(example: str, tmp_path: Path) -> None:
     said = run([str(ROOT / "examples" / f"{example}.py")], tmp_path)

@@ -131,7 +131,7 @@ def load_checkpoint(path: str | PathLike[str], objective: Objective, optimizer: 
     if fields["diagram"] != wanted:
         raise BindingError(f"{where}, diagram", f"the identity {wanted}", fields["diagram"])
     changes = [*_matched(objective, sections["parameters"], aliases, where)]
-    changes += _matched_buffers(objective, sections["buffers"], where)
+    changes += _pairs(dict(_buffers(objective)), sections["buffers"], "buffers", where)
     slots = {(c, *p.rpartition("/")[::2]): tensor for (c, p), tensor in sections["optimizer"].items()}
     cursor = Cursor(fields["epoch"], fields["position"], fields["seed"])
     checkpoint = Checkpoint(str(path), cursor, name, options, slots)
@@ -246,10 +246,6 @@ def _matched(
     if shared != aliases:
         raise BindingError(f"{where}, aliases", _listing(shared), _listing(aliases))
     return _pairs(targets, found, "parameters", where)
-
-
-def _matched_buffers(objective: Objective, found: Mapping[Key, Tensor], where: str) -> Iterator[tuple[Tensor, Tensor]]:
-    return _pairs(dict(_buffers(objective)), found, "buffers", where)
 
 
 def _pairs(

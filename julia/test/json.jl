@@ -6,7 +6,8 @@ using Test
 parsed(text) = parse_json(Vector{UInt8}(text))
 
 @testset "values" begin
-    @test parsed(" {\"a\" : [1, -2.5e1, true,false ,null, \"x\"]}\n") == Dict("a" => Any[1, -25.0, true, false, nothing, "x"])
+    @test parsed(" {\"a\" : [1, -2.5e1, true,false ,null, \"x\"]}\n") ==
+          Dict("a" => Any[1, -25.0, true, false, nothing, "x"])
     @test parsed("[]") == [] && parsed("{}") == Dict() && parsed("\"\"") == ""
     @test parsed("-0") === 0 && parsed("0.5") === 0.5 && parsed("1E2") === 100.0
     @test parsed("9223372036854775807") === typemax(Int64)

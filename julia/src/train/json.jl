@@ -156,8 +156,8 @@ end
 The JSON text of what `parse_json` gives, with sorted keys.
 
 ```jldoctest
-julia> DiagramBridge.json(Dict("b" => [1.5, 2.5], "a" => nothing))
-"{\\"a\\":null,\\"b\\":[1.5,2.5]}"
+julia> DiagramBridge.json(Any[1, 2.5, nothing])
+"[1,2.5,null]"
 ```
 """
 json(value) = sprint(write_json, value)

@@ -53,9 +53,9 @@ One step of one parameter: changes `parameter` and `state`.
 """
 function update! end
 
-function check_state(rule::Rule, state::ParameterState{A}, p::Array, g::Array) where {A}
-    fits = A === typeof(p) && typeof(g) === typeof(p) && size(g) == size(p) && length(state.slots) == length(slot_names(rule))
-    fits && all(slot -> size(slot) == size(p), state.slots) && return nothing
+function check_state(rule::Rule, state::ParameterState{A}, p::A, g::A) where {A}
+    fits = size(g) == size(p) && all(slot -> size(slot) == size(p), state.slots)
+    fits && length(state.slots) == length(slot_names(rule)) && return nothing
     throw(BridgeError("the optimizer", "gradients and state of the parameter's type and size", "others"))
 end
 

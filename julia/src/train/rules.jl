@@ -110,7 +110,8 @@ function accepted(rule::Rule)
         hasfield(typeof(rule), option) && at_least_zero(option, getfield(rule, option))
     end
     if rule isa Union{Adam,AdamW} && !all(beta -> 0 <= beta < 1, rule.betas)
-        throw(BridgeError("optimizer '$(rule_name(rule))', option 'betas'", "two numbers from 0 to below 1", string(rule.betas)))
+        element = "optimizer '$(rule_name(rule))', option 'betas'"
+        throw(BridgeError(element, "two numbers from 0 to below 1", string(rule.betas)))
     end
     if rule isa SGD && rule.nesterov && (rule.momentum <= 0 || rule.dampening != 0)
         throw(BridgeError("optimizer 'sgd', option 'nesterov'", "a momentum and no dampening",
@@ -134,13 +135,20 @@ function rule(name::String, options::Dict{String,Any})
     R = RULES[name]
     for (option, value) in options
         element = "optimizer '$name', option '$option'"
-        Symbol(option) in fieldnames(R) || throw(BridgeError(element, "one of $(join(fieldnames(R), ", "))", "none of them"))
-        F = fieldtype(R, Symbol(option))
-        fits = F === Bool ? value isa Bool : F === Float64 ? is_number(value) :
-               value isa Union{Tuple,Vector} && length(value) == 2 && all(is_number, value)
-        fits || throw(BridgeError(element, F === Bool ? "true or false" : F === Float64 ? "a number" : "two numbers", repr(value)))
+        Symbol(option) in fieldnames(R) ||
+            throw(BridgeError(element, "one of $(join(fieldnames(R), ", "))", "none of them"))
+        check_option(fieldtype(R, Symbol(option)), value, element)
     end
     return R(; (Symbol(option) => value for (option, value) in options)...)
+end
+
+check_option(::Type{Bool}, value, element::String) =
+    value isa Bool || throw(BridgeError(element, "true or false", repr(value)))
+check_option(::Type{Float64}, value, element::String) =
+    is_number(value) || throw(BridgeError(element, "a number", repr(value)))
+function check_option(::Type{Tuple{Float64,Float64}}, value, element::String)
+    value isa Union{Tuple,Vector} && length(value) == 2 && all(is_number, value) ||
+        throw(BridgeError(element, "two numbers", repr(value)))
 end
 
 is_number(x) = x isa Real && !(x isa Bool)

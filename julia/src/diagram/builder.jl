@@ -343,14 +343,14 @@ divergence(name::String, attributes::Pair...) =
     Divergence(name, resolve("divergence '$name'", definition(Divergence(name, Attributes()), name).attributes, attributes,
                              "divergence"))
 
-# Formulas in docs/semantics.md; names and arguments as in Python.
+# Formulas in docs/semantics.md; names and arguments as in Python, where each may be given by its name too.
 mse() = divergence("mse")
 mae() = divergence("mae")
-huber(delta = 1.0) = divergence("huber", "delta" => delta)
-cross_entropy(label_smoothing = 0.0, axis = "") =
+huber(d = 1.0; delta = d) = divergence("huber", "delta" => delta)
+cross_entropy(s = 0.0, a = ""; label_smoothing = s, axis = a) =
     divergence("cross_entropy", "label_smoothing" => label_smoothing, "axis" => string(axis))
 binary_cross_entropy() = divergence("binary_cross_entropy")
-kl(temperature = 1.0, axis = "") = divergence("kl", "temperature" => temperature, "axis" => string(axis))
-cosine(axis = "") = divergence("cosine", "axis" => string(axis))
-info_nce(temperature = 0.07, symmetric = false, axis = "") =
+kl(t = 1.0, a = ""; temperature = t, axis = a) = divergence("kl", "temperature" => temperature, "axis" => string(axis))
+cosine(a = ""; axis = a) = divergence("cosine", "axis" => string(axis))
+info_nce(t = 0.07, s = false, a = ""; temperature = t, symmetric = s, axis = a) =
     divergence("info_nce", "temperature" => temperature, "symmetric" => symmetric, "axis" => string(axis))

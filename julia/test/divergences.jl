@@ -1,6 +1,7 @@
 module DivergenceTests
 
-using DiagramBridge: BridgeError, MEASURES, divergence_pullback, divergence_value, mask_gradient, measure
+using DiagramBridge:
+    BridgeError, MEASURES, divergence_gradients, divergence_pullback, divergence_value, mask_gradient, measure
 using Random
 using Test
 
@@ -39,6 +40,8 @@ sizes = [((3, 4), 1), ((3, 2, 4), 1), ((3, 2, 4), 2)]
         dleft, dright = divergence_pullback(d, left, right, mask, true, true, scale = 2.0)
         @test dleft ≈ differences(l -> 2divergence_value(d, l, right, mask), left) rtol = 1e-6
         @test dright ≈ differences(r -> 2divergence_value(d, left, r, mask), right) rtol = 1e-6
+        together = divergence_gradients(d, left, right, mask, true, true, scale = 2.0)
+        @test together[1] ≈ divergence_value(d, left, right, mask) && together[2:3] == (dleft, dright)
         @test divergence_pullback(d, left, right, mask, false, true, scale = 2.0) == (nothing, dright)
         @test divergence_pullback(d, left, right, mask, true, false, scale = 2.0) == (dleft, nothing)
         mask === nothing && continue
@@ -67,6 +70,7 @@ end
     for mask in (zeros(T, 2), [false, false], [0, 0])
         @test divergence_value(d, some, some, mask) === zero(T)
         @test divergence_pullback(d, some, 2some, mask, true, true) == (zero(some), zero(some))
+        @test divergence_gradients(d, some, 2some, mask, true, true) == (zero(T), zero(some), zero(some))
     end
     @test divergence_value(d, some, some, ones(2)) isa Float64
 end

@@ -88,17 +88,22 @@ function element_values(d::ColumnMeasure, left::Array{T}, right::Array) where {T
     return elements
 end
 
-function gradients!(
+gradients!(d::ColumnMeasure, sides...) = (weighted_sum_and_gradients!(d, sides...); nothing)
+
+# `column_gradients!` has the column's value at hand and returns it.
+function weighted_sum_and_gradients!(
     d::ColumnMeasure, dleft::Union{Array{T},Nothing}, dright::Union{Array{T},Nothing}, left::Array{T}, right::Array,
     w::ElementWeights, scale::Float64,
 ) where {T}
     layout = ColumnLayout(d, left)
     s = ColumnScratch{T}(layout.classes)
+    total = 0.0
     for j in 1:layout.count
         gather!(s.left, left, layout, j)
-        column_gradients!(d, s, right_column(d, s, right, layout, j), T(weight(w, j) * scale))
+        much = weight(w, j)
+        total += much * Float64(column_gradients!(d, s, right_column(d, s, right, layout, j), T(much * scale)))
         dleft === nothing || scatter!(dleft, s.dleft, layout, j)
         dright === nothing || scatter!(dright, s.dright, layout, j)
     end
-    return nothing
+    return total
 end

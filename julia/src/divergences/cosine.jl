@@ -41,6 +41,11 @@ end
 function column_value(::CosineDistance, s::ColumnScratch{T}, right::Vector{T}) where {T}
     normalise!(s.of_left, s.left)
     normalise!(s.of_right, right)
+    return distance(s)
+end
+
+"1 − l̂·r̂ of the normalised columns."
+function distance(s::ColumnScratch{T}) where {T}
     total = zero(T)
     @inbounds @simd for k in eachindex(s.of_left, s.of_right)
         total += s.of_left[k] * s.of_right[k]
@@ -54,5 +59,5 @@ function column_gradients!(::CosineDistance, s::ColumnScratch{T}, right::Vector{
     s.right .= .-weight .* s.of_left
     normalise_gradient!(s.dleft, s.left, s.of_left, left_norm)
     normalise_gradient!(s.dright, s.right, s.of_right, right_norm)
-    return nothing
+    return distance(s)
 end

@@ -10,15 +10,16 @@ end
 
 accepts_indices(::CrossEntropy) = true
 
-function column_value(d::CrossEntropy, s::ColumnScratch{T}, class::Int) where {T}
-    log_p = log_softmax!(s.of_left, s.left)
+column_value(d::CrossEntropy, s::ColumnScratch{T}, right) where {T} =
+    entropy(d, log_softmax!(s.of_left, s.left), right)
+
+function entropy(d::CrossEntropy, log_p::Vector{T}, class::Int) where {T}
     chosen = @inbounds -log_p[class]
     d.smoothing == 0 && return chosen # 0 times an infinity would be NaN
     return T(1 - d.smoothing) * chosen - T(d.smoothing / length(log_p)) * sum(log_p)
 end
 
-function column_value(d::CrossEntropy, s::ColumnScratch{T}, right::Vector{T}) where {T}
-    log_p = log_softmax!(s.of_left, s.left)
+function entropy(d::CrossEntropy, log_p::Vector{T}, right::Vector{T}) where {T}
     kept, spread = T(1 - d.smoothing), T(d.smoothing / length(log_p))
     total = zero(T)
     @inbounds @simd for k in eachindex(log_p, right)
@@ -34,7 +35,7 @@ function column_gradients!(d::CrossEntropy, s::ColumnScratch{T}, class::Int, wei
         s.dleft[k] = weight * (vector_exp(log_p[k]) - spread)
     end
     @inbounds s.dleft[class] -= weight * T(1 - d.smoothing)
-    return nothing
+    return entropy(d, log_p, class)
 end
 
 function column_gradients!(d::CrossEntropy, s::ColumnScratch{T}, right::Vector{T}, weight::T) where {T}
@@ -45,5 +46,5 @@ function column_gradients!(d::CrossEntropy, s::ColumnScratch{T}, right::Vector{T
         s.dleft[k] = weight * (total * vector_exp(log_p[k]) - (kept * right[k] + spread))
         s.dright[k] = -weight * kept * log_p[k]
     end
-    return nothing
+    return entropy(d, log_p, right)
 end

@@ -44,5 +44,5 @@ function column_gradients!(d::KullbackLeibler, s::ColumnScratch{T}, ::Vector{T},
         s.dleft[k] = factor * (vector_exp(log_q[k]) - p)
         s.dright[k] = factor * (p * (log_ratio(p, log_p[k], log_q[k]) - mean))
     end
-    return nothing
+    return T(d.temperature * d.temperature) * mean
 end

@@ -80,17 +80,50 @@ function divergence_pullback(
     d::Measure, left::Array{T,N}, right::Array, mask::Union{Array,Nothing}, needs_left::Bool, needs_right::Bool;
     scale::Real = 1, element::String = "",
 ) where {T<:Float,N}
+    needs = (needs_left, needs_right)
+    return Base.tail(differentiate(gradients!, d, left, right, mask, needs, Float64(scale), element))
+end
+
+"""
+    divergence_gradients(d::Measure, left, right, mask, needs_left, needs_right; scale = 1, element = "")
+        -> (value, dleft, dright)
+
+What `divergence_value` and `divergence_pullback` give, the latter times `scale`, for less than both cost.
+"""
+function divergence_gradients(
+    d::Measure, left::Array{T,N}, right::Array, mask::Union{Array,Nothing}, needs_left::Bool, needs_right::Bool;
+    scale::Real = 1, element::String = "",
+) where {T<:Float,N}
+    needs = (needs_left, needs_right)
+    return differentiate(weighted_sum_and_gradients!, d, left, right, mask, needs, Float64(scale), element)
+end
+
+"The value by what `compute!` returns (0 if that is `nothing`), and the gradients that it fills."
+function differentiate(
+    compute!::F, d::Measure, left::Array{T,N}, right::Array, mask::Union{Array,Nothing}, needs::Tuple{Bool,Bool},
+    scale::Float64, element::String,
+) where {F,T<:Float,N}
     check_sides(d, left, right, element)
-    dleft = needs_left ? similar(left) : nothing
-    dright = needs_right && eltype(right) === T ? similar(right) : nothing
+    dleft = needs[1] ? similar(left) : nothing
+    dright = needs[2] && eltype(right) === T ? similar(right) : nothing
+    V = loss_type(T, mask)
     weights = size(left, N) == 0 ? nothing : element_weights(d, left, mask, element)
     if weights === nothing || is_all_masked(weights)
         dleft === nothing || fill!(dleft, zero(T))
         dright === nothing || fill!(dright, zero(T))
-    else
-        gradients!(d, dleft, dright, left, right, weights, scale / weights.total)
+        return zero(V), dleft, dright
     end
-    return dleft, dright
+    total = compute!(d, dleft, dright, left, right, weights, scale / weights.total)
+    return total === nothing ? zero(V) : V(total / weights.total), dleft, dright
+end
+
+"Fill the gradients, and return the sum of the elements, each times its weight."
+function weighted_sum_and_gradients!(
+    d::Measure, dleft::Union{Array,Nothing}, dright::Union{Array,Nothing}, left::Array, right::Array, weights,
+    scale::Float64,
+)
+    gradients!(d, dleft, dright, left, right, weights, scale)
+    return weighted_sum(d, left, right, weights)
 end
 
 """

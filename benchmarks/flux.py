@@ -20,10 +20,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridge.julia.island import Island
 
 BATCH = 256
 RATE = 1e-3
+MOST_S = 15.0  # of one comparison
 TIMES = 4  # steps in a row, so that what is measured by itself finds its own traces in the caches
 SMALL, LARGE = 16, 4 * 2**20  # floats: 64 bytes, 16 MiB
 
@@ -50,22 +54,28 @@ def main() -> int:
         print(f"benchmarks.flux needs Flux: Julia {julia.version} runs the engine {julia.engine!r}", file=sys.stderr)
         return 2
     julia.include(Path(__file__).with_suffix(".jl"))
-    figures = measure(juliacall.Main.FluxBenchmark, juliacall)
+    figures = measure(juliacall.Main.FluxBenchmark)
     figures["versions"] = {"Julia": julia.version, **julia.packages}
     print(json.dumps(figures) if options.json else "\n".join(f"{key:18} {value}" for key, value in figures.items()))
     return 0
 
 
-def measure(benchmark: Any, juliacall: Any) -> dict[str, Any]:
+def measure(benchmark: Any) -> dict[str, Any]:
     """All figures by key; times in milliseconds and microseconds."""
+    import torch
+
+    from benchmarks.crossing import echo_island
     from benchmarks.paired import compare
+    from bridge.julia.session import session
 
     by_hand = benchmark.by_hand()
-    model = compare(benchmark.of_a_model(), by_hand)
-    layers = compare(benchmark.of_layers(), by_hand)
-    mixed = compare(*mixed_steps(benchmark), warm_up=3)
-    small, large = crossings(benchmark, juliacall, SMALL), crossings(benchmark, juliacall, LARGE)
+    model = compare(benchmark.of_a_model(), by_hand, most_s=MOST_S)
+    layers = compare(benchmark.of_layers(), by_hand, most_s=MOST_S)
+    mixed = compare(*mixed_steps(benchmark), warm_up=3, most_s=MOST_S)
+    island = echo_island(session())
+    small, large = crossings(benchmark, island, SMALL), crossings(benchmark, island, LARGE)
     return {
+        "threads": torch.get_num_threads(),
         "hand_ratio": round(model.ratio, 3),
         "layers_ratio": round(layers.ratio, 3),
         "mixed_ratio": round(mixed.ratio, 3),
@@ -127,15 +137,14 @@ def in_a_row(*steps: Callable[[], object]) -> Callable[[], None]:
     return run
 
 
-def crossings(benchmark: Any, juliacall: Any, floats: int) -> dict[str, float]:
+def crossings(benchmark: Any, island: Island, floats: int) -> dict[str, float]:
     """Seconds of the identity there and back: in Python, as an island, and with everything converted; and the speedup."""
     import numpy as np
     import torch
     from torch import Tensor
 
-    from benchmarks.crossing import Identity, echo_island, step
+    from benchmarks.crossing import Identity, step
     from benchmarks.paired import compare
-    from bridge.julia.session import session
 
     converted = benchmark.converted
 
@@ -151,14 +160,12 @@ def crossings(benchmark: Any, juliacall: Any, floats: int) -> dict[str, float]:
         def backward(ctx: Any, gradient: Tensor) -> Tensor:
             return there_and_back(gradient)
 
-    island = echo_island(session())
-
     def cross(x: Tensor) -> Tensor:
         return island.call((x,), (), True, 0)[0]
 
     identity = step(Identity.apply, floats)
-    crossing = compare(step(cross, floats), identity, warm_up=50)
-    converting = compare(step(Converting.apply, floats), identity, warm_up=50)
+    crossing = compare(step(cross, floats), identity, warm_up=20, most_s=MOST_S)
+    converting = compare(step(Converting.apply, floats), identity, warm_up=20, most_s=MOST_S)
     speedup = (converting.ratio - 1) / (crossing.ratio - 1)
     return {
         "speedup": speedup,

@@ -14,7 +14,13 @@ __all__ = ["check", "demo", "doctor", "julia_install", "show"]
 
 def demo(options: argparse.Namespace) -> int:
     """Run the demonstration. The last line is one JSON object; 1 where a figure was not reached."""
+    from bridge.julia.find import choose
+    from bridge.julia.start import start
+
     with bar(options.quiet) as progress:
+        progress("looking for Julia", 0.0)
+        if (julia := choose()).how == "juliacall":  # which should come before PyTorch (bridge.julia.import_order)
+            start(julia)
         progress("loading PyTorch", 0.0)
         from bridge.demo.report import text
         from bridge.demo.run import run

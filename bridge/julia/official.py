@@ -1,13 +1,17 @@
 """The official Julia with Flux, through juliacall and the Julia project that juliapkg keeps for this Python.
 
-juliapkg (which juliacall brings) finds or fetches a Julia ≥ 1.10.3 and resolves the project; `PYTHON_JULIACALL_EXE` and
-`PYTHON_JULIACALL_PROJECT` together go round it. Nothing here imports juliacall, since that starts Julia.
+juliapkg (which juliacall brings) finds or fetches a Julia and resolves the project from the `juliapkg.json` of each Python
+package: juliacall's has the version of PythonCall, bridge's those of Julia and Flux. `PYTHON_JULIACALL_EXE` and
+`PYTHON_JULIACALL_PROJECT` together go round it. DiagramBridge is in no such project: bridge puts its own copy on Julia's
+`LOAD_PATH`, however Julia is started, so that the two halves are always of one version. Nothing here imports juliacall,
+since that starts Julia.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -24,7 +28,7 @@ from bridge.julia.debian import Progress
 from bridge.julia.version import OLDEST_JULIACALL, numbers, said_by
 
 __all__ = [
-    "FLUX",
+    "REQUIREMENTS",
     "SERVERS",
     "Ready",
     "complaints",
@@ -39,8 +43,8 @@ __all__ = [
 SERVERS = ("https://pkg.julialang.org/registries", "https://julialang-s3.julialang.org/bin/versions.json")
 """Where packages and Julia itself come from."""
 
-FLUX = ("Flux", "587475ba-b771-5e3f-9538-33822a7d4c39", "0.16")
-"""Flux's name, UUID and the versions that the engine is written for."""
+REQUIREMENTS = Path(__file__).resolve().parents[1] / "juliapkg.json"
+"""The Julia and the Julia packages that the Flux engine is written for, as juliapkg reads them."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +163,10 @@ def _silence(server: str, timeout: float) -> str:
 
 _RESOLVE = """
 import juliapkg
-juliapkg.add({name!r}, {uuid!r}, version={version!r})
 juliapkg.resolve()
 import juliacall
-juliacall.Main.seval("using {name}")
+for name in {packages!r}:
+    juliacall.Main.seval("import " + name)
 print("works:", juliacall.Main.seval("string(VERSION)"))
 """
 
@@ -175,9 +179,15 @@ def install(progress: Progress = lambda step, fraction: None) -> str:
     """
     if not installed():
         raise JuliaUnavailable("juliacall", "to be installed in this Python (pip install juliacall)", "no such package")
-    name, uuid, version = FLUX
-    script = _RESOLVE.format(name=name, uuid=uuid, version=version)
-    run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    script = _RESOLVE.format(packages=list(json.loads(REQUIREMENTS.read_text())["packages"]))
+    run = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # juliapkg looks for juliapkg.json beside what can be imported, which has to be the same there as here.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
     assert run.stdout is not None
     last = ""
     for line in run.stdout:

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bridge.errors import JuliaError, JuliaUnavailable
-from bridge.julia import blas, bootstrap, signals
+from bridge.julia import blas, bootstrap, import_order, signals
 from bridge.julia.find import Candidate, Layout, Way, choose
 from bridge.julia.folders import depot_folder
 from bridge.julia.libraries import load_order, needs, preload
@@ -198,6 +198,7 @@ def _start_by_library(found: Layout, version: str) -> _Started:
     initialise = _initialiser(library, version)
     initialise.argtypes, initialise.restype = [ctypes.c_char_p, ctypes.c_char_p], None
     initialise(os.fsencode(found.bindir), os.fsencode(found.sysimage))
+    import_order.juliacall_refused(f"Julia {version} ({found.executable})")
     return _Started(library, "libjulia", found)
 
 
@@ -231,9 +232,12 @@ def _start_by_juliacall() -> _Started:
     for complaint in official.complaints():
         warnings.warn(complaint, RuntimeWarning, stacklevel=4)
     try:
-        juliacall = importlib.import_module("juliacall")
+        with import_order.torch_first_explained():
+            juliacall = importlib.import_module("juliacall")
     except Exception as error:
         raise JuliaUnavailable("juliacall", "a Julia that it can start", f"{type(error).__name__}: {error}") from error
+    if not juliacall.CONFIG.get("inited"):
+        raise JuliaUnavailable("juliacall", "to start Julia when it is imported", "PYTHON_JULIACALL_INIT=no")
     library = juliacall.CONFIG.get("lib") or ctypes.PyDLL(None)
     stack = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("jl_get_pgcstack", library))
     if not stack():
@@ -278,8 +282,9 @@ def julia_literal(text: str) -> str:
 
 
 def load_package(runtime: LibJulia, *, flux: bool = False) -> None:
-    """Load the Julia package DiagramBridge into `Main`, compiled once and kept in the data folder.
+    """Load the Julia package DiagramBridge, compiled once and kept in the data folder.
 
+    `Main` gets its name and none that it exports, which could clash with names of the user's own packages.
     The package is found on `LOAD_PATH`, without Pkg and without its registry. With `flux` so is Flux, where there is one,
     which brings the Flux engine along. Where the user set no `JULIA_DEPOT_PATH` the compiled form goes to
     `folders.depot_folder()`, since the prefix may be read-only and the home folder is the user's. Raises JuliaError where
@@ -296,7 +301,7 @@ def load_package(runtime: LibJulia, *, flux: bool = False) -> None:
             {str(keep).lower()} && pushfirst!(DEPOT_PATH, depot)
             try
                 withenv("LD_LIBRARY_PATH" => isempty(libraries) ? get(ENV, "LD_LIBRARY_PATH", nothing) : libraries) do
-                    Base.eval(Main, :(using DiagramBridge))
+                    Base.eval(Main, :(import DiagramBridge))
                     if {str(flux).lower()} && VERSION >= v"1.9" && Base.find_package("Flux") !== nothing
                         Base.require(Main, :Flux)
                     end

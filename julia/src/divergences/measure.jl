@@ -29,8 +29,8 @@ function measure(name::String, attributes::Dict{String,Any}, place::Int, element
     haskey(MEASURES, name) || throw(BridgeError(element, "a divergence of $(sort!(collect(keys(MEASURES))))", "'$name'"))
     row = DIVERGENCES[findfirst(d -> d.name == name, DIVERGENCES)]
     # Which axis the name in `axis` means is known by its place.
-    own = resolve("$element, divergence '$name'", filter(d -> d.name != "axis", row.attributes),
-                  filter(pair -> pair.first != "axis", attributes), "divergence")
+    own = sorted(Attributes([pair for pair in attributes if pair.first != "axis"]))
+    check_attributes("$element, divergence '$name'", filter(d -> d.name != "axis", row.attributes), own, "divergence")
     return MEASURES[name](own, place)::Measure
 end
 

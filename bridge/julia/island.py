@@ -202,7 +202,7 @@ class Island:
 def _entry(island: Island) -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...], bool, int], tuple[Tensor, ...]]:
     """`Island.call`: what torch's modes and transforms ask for, then the crossing.
 
-    A function with local names rather than a method: looking an island's attributes up takes a tenth of a crossing.
+    A function with local names rather than a method: looking an island's attributes up shows in a small crossing.
     """
     crossings = {train: crossing(island, TRAIN if train else 0) for train in (False, True)}
     training, testing = crossings[True], crossings[False]

@@ -5,7 +5,6 @@ const ERROR = Int32(0x0B52)
 const INTERRUPTED = Int32(0x0B53)
 const UNSUPPORTED = Int32(0x0B54)
 
-
 # No exception leaves a callback, and code defined after the pointer was made is seen. The arguments travel as one tuple:
 # each one by itself would be boxed on its way through `invokelatest`.
 function guarded(f::F, arguments::Tuple) where {F}

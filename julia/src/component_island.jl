@@ -1,6 +1,6 @@
 # The island that most diagrams with a model of the user's have: one application of it, between tensors of PyTorch. All types
-# are known when it is loaded, so that Julia compiles one straight function each way. Run as steps, the calls that are
-# looked up at run time would cost several times what is left.
+# are known when it is loaded, so that Julia compiles one straight function each way: in a small crossing, looking up at run
+# time what to call costs more than calling it.
 
 """
 One application of a component of type `C` to inputs `I`, with parameters `P`: tuples of array types.

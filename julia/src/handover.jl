@@ -16,7 +16,7 @@ end
 Handover(tensors::Descriptors, candidates, others, results::Int, lease = nothing) =
     Handover(tensors, candidates, others, results == 1 ? NO_SPANS : Span[], lease)
 
-place!(h::Handover, span::Span) = h.placed === NO_SPANS || push!(h.placed, span)
+remember!(h::Handover, span::Span) = h.placed === NO_SPANS || push!(h.placed, span)
 
 "Hand one result over. Two storages of the caller's never lie over one memory: autograd would go wrong silently."
 function hand_over!(h::Handover, slot::Ptr{Slot}, array::Array)
@@ -26,7 +26,7 @@ function hand_over!(h::Handover, slot::Ptr{Slot}, array::Array)
         return answer(slot, OWNED, UInt64(0))
     end
     if UInt(unsafe_load(Ptr{DLTensor}(slot)).data) == span.first
-        place!(h, span)
+        remember!(h, span)
         return answer(slot, FILLED)
     end
     k = find_same(span, h.candidates)
@@ -62,7 +62,7 @@ function lend!(h::Handover, slot::Ptr{Slot}, array::Array)
         array = counted_copy(array)
         id = lend(array)
     end
-    place!(h, Span(array))
+    remember!(h, Span(array))
     describe!(slot, array, pointer(array))
     return answer(slot, OWNED, id)
 end

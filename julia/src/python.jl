@@ -1,5 +1,5 @@
 # Islands called from Python without anything in between: builtin functions of CPython's vectorcall convention (METH_FASTCALL),
-# whose C function is ours. `ctypes` converts each argument by itself, and that alone costs as much as the rest of a crossing.
+# whose C function is ours. `ctypes` converts each argument by itself, which costs a tenth of an identity function of autograd's.
 
 const PyPtr = Ptr{Cvoid}
 
@@ -92,17 +92,17 @@ function answer_to_python(c::Call, rooms::PyPtr, skipped::Int, n::Int, leading::
     end
     tuple = ccall(PYTHON.new_tuple, PyPtr, (Int,), leading + n)
     for k in 1:leading
-        put!(tuple, k, PYTHON.none)
+        set_item!(tuple, k, PYTHON.none)
     end
     for k in 1:n
         s = unsafe_load(slot(slots(c), k))
-        put!(tuple, leading + k, s.kind == FILLED ? tuple_item(rooms, k) :
+        set_item!(tuple, leading + k, s.kind == FILLED ? tuple_item(rooms, k) :
                                  s.kind == ALIAS ? argument(c, skipped + Int(s.value) + 1) : PYTHON.none)
     end
     return tuple
 end
 
-put!(tuple::PyPtr, k::Int, object::PyPtr) =
+set_item!(tuple::PyPtr, k::Int, object::PyPtr) =
     ccall(PYTHON.set_tuple_item, Cint, (PyPtr, Int, PyPtr), tuple, k - 1, new_reference(object))
 
 status_object(status::Int32) = ccall(PYTHON.integer, PyPtr, (Clong,), status)

@@ -45,10 +45,11 @@ function element_weights(d::Measure, left::Array{T,N}, mask::Array, element::Str
     return per_sample ? PerSample(mask, elements, total * elements) : PerElement(mask, total)
 end
 
+# In order, as where gradients are wanted too: a loss has the same bits with and without them.
 "The sum of the elements, each times its weight."
 function weighted_sum(elements::Vector{T}, w::ElementWeights) where {T<:Float}
     total = 0.0
-    @inbounds @simd for j in eachindex(elements)
+    @inbounds for j in eachindex(elements)
         total += weight(w, j) * Float64(elements[j])
     end
     return total

@@ -7,6 +7,9 @@ struct Load
     space::Space
 end
 
+loads(diagram::Diagram, columns) =
+    [Load(source, column, space(diagram, columns_by_name(diagram)[source, column].space)) for (source, column) in columns]
+
 const JULIA_TYPES = Dict(FLOAT32 => Float32, FLOAT64 => Float64, INT32 => Int32, INT64 => Int64, BOOLEAN => Bool)
 
 """

@@ -12,6 +12,14 @@ struct MeasuredAgreement
     mask::Int # or 0
 end
 
+"A named output as it is computed by itself."
+struct Evaluation
+    island::StepIsland
+    loads::Vector{Load}
+    used::Vector{Int} # places among the objective's parameters
+    buffers::Vector{Array}
+end
+
 "A parameter or buffer of a component; `trains` says whether an optimizer steps it."
 struct Variable
     component::String
@@ -25,7 +33,8 @@ end
 
 A diagram bound to arrays, made by [`compile`](@ref): `loss`, `losses_and_gradients`, `train!` and `evaluate` take it.
 `parameters` and `buffers` are the variables of all its components, in the diagram's order; their arrays are the storage, and
-change in place. `used` has the places among the parameters of those that the island takes.
+change in place. `used` has the places among the parameters of those that the island takes; `evaluations` are made when
+they are first asked for.
 """
 struct Objective
     diagram::Diagram
@@ -37,23 +46,7 @@ struct Objective
     used::Vector{Int}
     buffers::Vector{Variable}
     instances::Dict{String,Instance}
-end
-
-"""
-    Losses
-
-The weighted total and each agreement's own loss, unweighted, by name.
-"""
-struct Losses{T<:Real}
-    total::T
-    agreements::Vector{Pair{String,T}}
-end
-
-Base.getindex(l::Losses, name::AbstractString) = last(l.agreements[findfirst(pair -> first(pair) == name, l.agreements)])
-
-function Base.show(io::IO, l::Losses)
-    own = join(("$name = $(round(value; sigdigits = 6))" for (name, value) in l.agreements), ", ")
-    print(io, "Losses(", round(l.total; sigdigits = 6), ": ", own, ")")
+    evaluations::Dict{String,Evaluation}
 end
 
 """
@@ -89,7 +82,6 @@ function compile(diagram::Diagram; seed::Integer = 0)
                                       for c in diagram.components if c.body isa JuliaReference)
     fragment, loaded = Plans.whole(program, diagram)
     island = lower(fragment, [get(instances, c.name, nothing) for c in fragment.components])
-    loads = [Load(source, column, space(diagram, columns_by_name(diagram)[source, column].space)) for (source, column) in loaded]
     outputs = Dict{UInt32,Int}(register => k for (k, register) in enumerate(fragment.outputs))
     spaces = Plans.register_spaces(program, diagram)
     diverges = filter(i -> i.operation == Plans.DIVERGE, program.instructions)
@@ -97,7 +89,8 @@ function compile(diagram::Diagram; seed::Integer = 0)
     sort!(measured; by = a -> findfirst(p -> p.name == a.name, program.agreements), alg = MergeSort)
     parameters, buffers = variables(diagram, instances, seed % UInt64)
     used = places(parameters, fragment)
-    return Objective(diagram, program, island, loads, measured, parameters, used, buffers, instances)
+    return Objective(diagram, program, island, loads(diagram, loaded), measured, parameters, used, buffers, instances,
+                     Dict{String,Evaluation}())
 end
 
 "The places of a fragment's parameters, in its order, among those of an objective."
@@ -147,107 +140,6 @@ function parameter_type(diagram::Diagram, c::Component)
         a.component == c.name && is_float(space(diagram, name).type) && return JULIA_TYPES[space(diagram, name).type]
     end
     return Float32
-end
-
-"""
-    loss(objective, batch; train = true, seed = rand(UInt64)) -> Losses
-
-The losses on `(source = (column = array, …), …)`, arrays with the axes of their space reversed and the batch last. In train
-mode, buffers are updated. `seed` is that of components that draw.
-"""
-function loss(o::Objective, batch; train::Bool = true, seed::Integer = rand(UInt64))
-    tape = run(o, batch, train ? TRAIN_FLAG : UInt32(0), seed)
-    losses = measured(o, tape)
-    close(tape.lease)
-    return losses
-end
-
-"A forward pass: every application, on its tape."
-function run(o::Objective, batch, flags::UInt32, seed::Integer)
-    tick!(o.island.workspace)
-    tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used])
-    forward!(tape, Room[], Mode(flags, UInt32(0), seed % UInt64, UInt64(0)))
-    return tape
-end
-
-function measured(o::Objective, tape::StepTape)
-    sides(k) = k == 0 ? nothing : tape.values[o.island.outputs[k]]
-    own = [a.name => divergence_value(a.measure, sides(a.left), sides(a.right), sides(a.mask); element = a.element)
-           for a in o.agreements]
-    T = promote_type((typeof(value) for (_, value) in own)...) # totals are in the widest type present
-    total = zero(T)
-    for (agreement, (_, value)) in zip(o.agreements, own)
-        total += T(agreement.weight) * T(value)
-    end
-    return Losses{T}(total, [name => T(value) for (name, value) in own])
-end
-
-"""
-    losses_and_gradients(objective, batch; train = true, seed = rand(UInt64)) -> (losses, gradients)
-
-The losses, and the gradient of their total for each parameter of a component that is not frozen: arrays by
-`(component, path)`. A parameter that the loss does not depend on has none.
-"""
-function losses_and_gradients(o::Objective, batch; train::Bool = true, seed::Integer = rand(UInt64))
-    losses, found = with_gradients(o, batch, train, seed) do v, gradient
-        return (v.component, v.path) => copy(gradient)
-    end
-    return losses, Dict{Tuple{String,String},Array}(found)
-end
-
-"The losses, and what `f(variable, gradient)` makes of each parameter's gradient, which lies in pooled memory."
-function with_gradients(f, o::Objective, batch, train::Bool, seed::Integer)
-    tape = run(o, batch, (train ? TRAIN_FLAG : UInt32(0)) | GRAD_FLAG | CONSTANT_FLAG, seed) # columns are constants
-    lease = Lease(o.island.workspace)
-    try
-        losses = measured(o, tape)
-        own = o.parameters[o.used]
-        needs = vcat(fill(false, length(o.loads)), [v.trains for v in own])
-        gradients = backward!(tape, output_gradients(o, tape), needs, fill(Ptr{Cvoid}(C_NULL), length(needs)), lease)
-        found = [f(v, g.array) for (v, g) in zip(own, gradients[(length(o.loads) + 1):end])
-                 if v.trains && g.array !== nothing]
-        return losses, found
-    finally
-        close(lease)
-        close(tape.lease)
-    end
-end
-
-"The gradient of the total for each output of the island."
-function output_gradients(o::Objective, tape::StepTape)
-    gradients = Vector{Any}(nothing, length(o.island.outputs))
-    add!(k, more) = more === nothing || (gradients[k] = gradients[k] === nothing ? more : gradients[k] .+= more)
-    for a in o.agreements
-        left, right = tape.values[o.island.outputs[a.left]], tape.values[o.island.outputs[a.right]]
-        mask = a.mask == 0 ? nothing : tape.values[o.island.outputs[a.mask]]
-        dleft, dright = divergence_pullback(a.measure, left, right, mask, true, true; scale = a.weight, element = a.element)
-        add!(a.left, dleft)
-        add!(a.right, dright)
-        mask isa Array{<:AbstractFloat} && add!(a.mask, mask_gradient(a.measure, left, right, mask; scale = a.weight, element = a.element))
-    end
-    return gradients
-end
-
-"""
-    evaluate(objective, output, batch; seed = 0) -> Array
-
-The value of a named output in test mode: only what it needs is computed, and only its columns have to be in the batch. A term
-without columns has no batch.
-"""
-function evaluate(o::Objective, output::AbstractString, batch; seed::Integer = 0)
-    placement = [name => runtime for (name, runtime) in o.plan.placements]
-    program, registers = plan_outputs(o.diagram, [String(output)], placement, JULIA)
-    fragment, loaded = Plans.whole(program, o.diagram, registers)
-    island = lower(fragment, [get(o.instances, c.name, nothing) for c in fragment.components])
-    loads = [Load(source, column, space(o.diagram, columns_by_name(o.diagram)[source, column].space)) for (source, column) in loaded]
-    tape = open_tape(island, read_batch(loads, batch), Array[o.parameters[k].array for k in places(o.parameters, fragment)])
-    with_constant(vcat((Array[b for b in o.instances[c.name].buffers] for c in fragment.components if haskey(o.instances, c.name))...,
-                       Array[])) do
-        forward!(tape, Room[], Mode(UInt32(0), UInt32(0), seed % UInt64, UInt64(0)))
-    end
-    value = copy(tape.values[island.outputs[1]])
-    close(tape.lease)
-    return isempty(loads) ? reshape(value, Base.front(size(value))) : value
 end
 
 function Base.show(io::IO, o::Objective)

@@ -1,4 +1,4 @@
-# The training loop, and going on from a checkpoint.
+# The training loop.
 
 """
     History
@@ -97,64 +97,4 @@ function chosen_optimizer(given, start::Union{Checkpoint,Nothing}, options)
     given === nothing || given == start.optimizer || throw(BridgeError("the optimizer", "'$(start.optimizer)', as in the checkpoint", "'$given'"))
     changed = merge(rule_options(saved.rule), Dict{String,Any}(string(name) => value for (name, value) in options))
     return Optimizer(rule(start.optimizer, changed), saved.states)
-end
-
-"""
-    save_checkpoint(path, objective, history::History)
-    save_checkpoint(path, objective, optimizer = nothing; epoch = 0, position = 0, seed = 0)
-
-Save parameters and buffers, the optimizer's state, and where in the data the training is, in a file that Python reads too:
-`position` counts the steps made in `epoch`, both from 0. The file is replaced as a whole or not at all.
-"""
-save_checkpoint(path::AbstractString, o::Objective, h::History) =
-    save_checkpoint(path, o, h.optimizer; epoch = h.steps ÷ h.steps_of_epoch, position = h.steps % h.steps_of_epoch, seed = h.seed)
-
-function save_checkpoint(path::AbstractString, o::Objective, optimizer::Union{Optimizer,Nothing} = nothing;
-                         epoch::Integer = 0, position::Integer = 0, seed::Integer = 0)
-    table(variables) = Dict{Tuple{String,String},Array}((v.component, v.path) => v.array for v in variables)
-    parameters = table(o.parameters)
-    c = Checkpoint(diagram = identity(o.diagram), epoch = epoch, position = position, seed = seed % UInt64,
-                   parameters = parameters, buffers = table(o.buffers),
-                   optimizer = optimizer === nothing ? "" : rule_name(optimizer.rule),
-                   options = optimizer === nothing ? Dict{String,Any}() : rule_options(optimizer.rule),
-                   slots = optimizer === nothing ? Dict{Tuple{String,String,String},Array}() : optimizer_slots(optimizer))
-    return write_checkpoint(path, c)
-end
-
-function optimizer_slots(optimizer::Optimizer)
-    slots = Dict{Tuple{String,String,String},Array}()
-    for ((component, path), state) in optimizer.states
-        counts_steps(optimizer.rule) && (slots[component, path, "step"] = fill(Int64(state.step)))
-        foreach((name, array) -> slots[component, path, name] = array, slot_names(optimizer.rule), state.slots)
-    end
-    return slots
-end
-
-"""
-    load_checkpoint!(objective, path) -> Checkpoint
-
-Put a checkpoint's parameters and buffers into an objective. What it returns is where to go on:
-`train!(objective, data; epochs = 10, start = load_checkpoint!(objective, path))`. Nothing is changed unless all of it fits. Throws
-a `BridgeError` for a file that is damaged or no checkpoint, for one of another diagram, and for other parameters than the
-objective's.
-"""
-function load_checkpoint!(o::Objective, path::AbstractString)
-    c = read_checkpoint(path; diagram = identity(o.diagram))
-    changes = Pair{Array,Array}[]
-    for (variables, found, what) in ((o.parameters, c.parameters, "parameter"), (o.buffers, c.buffers, "buffer"))
-        for v in variables
-            where = "file '$path', $what '$(v.component)/$(v.path)'"
-            key = get(c.aliases, (v.component, v.path), (v.component, v.path))
-            haskey(found, key) || throw(BridgeError(where, "its values", "none"))
-            value = found[key]
-            eltype(value) === eltype(v.array) && size(value) == size(v.array) ||
-                throw(BridgeError(where, summary(v.array), summary(value)))
-            push!(changes, v.array => value)
-        end
-        extra = setdiff(keys(found), [get(c.aliases, (v.component, v.path), (v.component, v.path)) for v in variables])
-        isempty(extra) || throw(BridgeError("file '$path', $what '$(join(first(sort!(collect(extra))), '/'))'",
-                                            "one of the objective's", "none of them"))
-    end
-    foreach(((array, value),) -> copyto!(array, value), changes)
-    return c
 end

@@ -26,7 +26,7 @@ end
 
 c_forward(self::UInt64, mode::Ptr{Mode}, n_in::Int, in::Ptr{DLTensor}, n_out::Int, out::Ptr{Slot}, tape::UInt64)::Int32 =
     guarded(forward_descriptors, (self, mode, n_in, in, n_out, out, tape))
-c_backward(self::UInt64, tape::UInt64, n_out::Int, dout::Ptr{DLTensor}, n_in::Int, din::Ptr{Slot}, needs::Ptr{UInt8})::Int32 =
+c_backward(::UInt64, tape::UInt64, n_out::Int, dout::Ptr{DLTensor}, n_in::Int, din::Ptr{Slot}, needs::Ptr{UInt8})::Int32 =
     guarded(backward_descriptors, (tape, n_out, dout, n_in, din, needs))
 
 function forward_descriptors((self, mode, n_in, in, n_out, out, tape)::Tuple)

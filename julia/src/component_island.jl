@@ -42,7 +42,9 @@ end
 
 released(::ComponentTape) = nothing
 
-function run_forward(island::ComponentIsland{C,I,P}, how::Mode, tensors::Descriptors, out::Ptr{Slot}, id::UInt64) where {C,I,P}
+function run_forward(
+    island::ComponentIsland{C,I,P}, how::Mode, tensors::Descriptors, out::Ptr{Slot}, id::UInt64,
+) where {C,I,P}
     COUNTS.forwards += 1
     bound = fill(-1, island.variables)
     inputs = wrapped(I, 1, island.inputs, tensors, bound)

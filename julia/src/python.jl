@@ -1,5 +1,6 @@
-# Islands called from Python without anything in between: builtin functions of CPython's vectorcall convention (METH_FASTCALL),
-# whose C function is ours. `ctypes` converts each argument by itself, which costs a tenth of an identity function of autograd's.
+# Islands called from Python without anything in between: builtin functions of CPython's vectorcall convention
+# (METH_FASTCALL), whose C function is ours. `ctypes` converts each argument by itself, which costs a tenth of an identity
+# function of autograd's.
 
 const PyPtr = Ptr{Cvoid}
 

@@ -25,9 +25,10 @@ end
 const PYTHON = PythonFunctions(ntuple(_ -> C_NULL, 17)..., 0)
 
 const PYTHON_SYMBOLS = (
-    "PyErr_CheckSignals", "PyErr_Clear", "PyErr_Occurred", "Py_IncRef", "Py_DecRef", "PyObject_CallOneArg", "PyTuple_New", "PyTuple_GetItem", "PyTuple_SetItem",
-    "PyLong_FromLong", "PyLong_AsUnsignedLongLongMask", "dltensor_from_py_object_no_sync", "_Py_NoneStruct", "_Py_TrueStruct",
-    "torch.Tensor", "torch.nn.Parameter", "torch.Tensor.is_neg", "offsetof(PyObject, ob_type)",
+    "PyErr_CheckSignals", "PyErr_Clear", "PyErr_Occurred", "Py_IncRef", "Py_DecRef", "PyObject_CallOneArg",
+    "PyTuple_New", "PyTuple_GetItem", "PyTuple_SetItem", "PyLong_FromLong", "PyLong_AsUnsignedLongLongMask",
+    "dltensor_from_py_object_no_sync", "_Py_NoneStruct", "_Py_TrueStruct", "torch.Tensor", "torch.nn.Parameter",
+    "torch.Tensor.is_neg", "offsetof(PyObject, ob_type)",
 )
 
 function set_python!(addresses::Dict{String,UInt64})

@@ -77,7 +77,8 @@ check_output(e::Expectation, output, ::Int, bound::Vector{Int}) =
     throw(BridgeError(e.element, describe(e, bound), summary(output)))
 
 """
-    pull_component(component, step, residual, inputs, parameters, doutputs, needs_inputs, needs_parameters) -> (dinputs, dparameters)
+    pull_component(component, step, residual, inputs, parameters, doutputs, needs_inputs, needs_parameters)
+        -> (dinputs, dparameters)
 
 The gradients of a component's inputs and parameters, checked: arrays, or `nothing` for zero.
 """
@@ -87,7 +88,9 @@ function pull_component(component, step::Step, residual, inputs::Tuple, paramete
     return as_gradients(step.arrow, "input", dinputs, inputs), as_gradients(step.arrow, "parameter", dparameters, parameters)
 end
 
-function pull_component(component, ::Step, ::NotRun, inputs::Tuple, parameters::Tuple, ::Tuple, needs_inputs::Tuple, needs_parameters::Tuple)
+function pull_component(
+    component, ::Step, ::NotRun, inputs::Tuple, parameters::Tuple, ::Tuple, needs_inputs::Tuple, needs_parameters::Tuple,
+)
     zero_of(needed, value) = needed ? zero(value) : nothing
     return map(zero_of, needs_inputs, inputs), map(zero_of, needs_parameters, parameters)
 end

@@ -8,7 +8,8 @@ struct Detach end
 
 """
 One thing to do: a layer, a component of the user's or a detach, applied to numbered values. `parameters` are places among
-the island's parameters; `expected` is what the outputs of a component of the user's have to be. `application` counts the island's applications before this one.
+the island's parameters; `expected` is what the outputs of a component of the user's have to be. `application` counts
+the island's applications before this one.
 """
 struct Step
     arrow::String

@@ -88,8 +88,6 @@ function element_values(d::ColumnMeasure, left::Array{T}, right::Array) where {T
     return elements
 end
 
-gradients!(d::ColumnMeasure, sides...) = (weighted_sum_and_gradients!(d, sides...); nothing)
-
 # `column_gradients!` has the column's value at hand and returns it.
 function weighted_sum_and_gradients!(
     d::ColumnMeasure, dleft::Union{Array{T},Nothing}, dright::Union{Array{T},Nothing}, left::Array{T}, right::Array,

@@ -63,49 +63,27 @@ function divergence_value(
 end
 
 """
-    divergence_pullback(d::Measure, left, right, mask, needs_left, needs_right; scale = 1, element = "")
-        -> (dleft, dright)
-
-The gradients of `scale` times the value for both sides, new arrays; `nothing` where they are not needed, and for class
-indices. They are zeros for an empty batch, and where all is masked.
-
-```jldoctest
-julia> using DiagramBridge: SquaredError, divergence_pullback
-
-julia> divergence_pullback(SquaredError(), [1.0 2.0], [0.0 0.0], nothing, true, false)
-([1.0 2.0], nothing)
-```
-"""
-function divergence_pullback(
-    d::Measure, left::Array{T,N}, right::Array, mask::Union{Array,Nothing}, needs_left::Bool, needs_right::Bool;
-    scale::Real = 1, element::String = "",
-) where {T<:Float,N}
-    needs = (needs_left, needs_right)
-    return Base.tail(differentiate(gradients!, d, left, right, mask, needs, Float64(scale), element))
-end
-
-"""
     divergence_gradients(d::Measure, left, right, mask, needs_left, needs_right; scale = 1, element = "")
         -> (value, dleft, dright)
 
-What `divergence_value` and `divergence_pullback` give, the latter times `scale`, for less than both cost.
+The value, with the bits that `divergence_value` gives it, and the gradients of `scale` times the value for both sides: new
+arrays, or `nothing` where they are not needed, and for class indices. They are zeros for an empty batch, and where all
+is masked.
+
+```jldoctest
+julia> using DiagramBridge: SquaredError, divergence_gradients
+
+julia> divergence_gradients(SquaredError(), [1.0 2.0], [0.0 0.0], nothing, true, false)
+(2.5, [1.0 2.0], nothing)
+```
 """
 function divergence_gradients(
     d::Measure, left::Array{T,N}, right::Array, mask::Union{Array,Nothing}, needs_left::Bool, needs_right::Bool;
     scale::Real = 1, element::String = "",
 ) where {T<:Float,N}
-    needs = (needs_left, needs_right)
-    return differentiate(weighted_sum_and_gradients!, d, left, right, mask, needs, Float64(scale), element)
-end
-
-"The value by what `compute!` returns (0 if that is `nothing`), and the gradients that it fills."
-function differentiate(
-    compute!::F, d::Measure, left::Array{T,N}, right::Array, mask::Union{Array,Nothing}, needs::Tuple{Bool,Bool},
-    scale::Float64, element::String,
-) where {F,T<:Float,N}
     check_sides(d, left, right, element)
-    dleft = needs[1] ? similar(left) : nothing
-    dright = needs[2] && eltype(right) === T ? similar(right) : nothing
+    dleft = needs_left ? similar(left) : nothing
+    dright = needs_right && eltype(right) === T ? similar(right) : nothing
     V = loss_type(T, mask)
     weights = size(left, N) == 0 ? nothing : element_weights(d, left, mask, element)
     if weights === nothing || is_all_masked(weights)
@@ -113,8 +91,8 @@ function differentiate(
         dright === nothing || fill!(dright, zero(T))
         return zero(V), dleft, dright
     end
-    total = compute!(d, dleft, dright, left, right, weights, scale / weights.total)
-    return total === nothing ? zero(V) : V(total / weights.total), dleft, dright
+    total = weighted_sum_and_gradients!(d, dleft, dright, left, right, weights, Float64(scale) / weights.total)
+    return V(total / weights.total), dleft, dright
 end
 
 "Fill the gradients, and return the sum of the elements, each times its weight."

@@ -36,13 +36,14 @@ function SourceFeed(name::String, columns, batch_size)
         where = string(element("column", "$name.$column"))
         own = dense(array, where)
         ndims(own) > 0 || throw(BridgeError(where, "an array of samples", "a scalar"))
-        isempty(found) || last_size(found[1].second) == last_size(own) ||
-            throw(BridgeError(where, "$(last_size(found[1].second)) samples, as in the columns before it", string(last_size(own))))
+        samples = isempty(found) ? last_size(own) : last_size(found[1].second)
+        samples == last_size(own) ||
+            throw(BridgeError(where, "$samples samples, as in the columns before it", string(last_size(own))))
         push!(found, Symbol(column) => own)
     end
-    size = batch_size isa Integer ? batch_size : entry(batch_size, name, "the batch size of source $(quoted(name))", "a number")
-    size isa Integer && size >= 1 ||
-        throw(BridgeError("the batch size of source $(quoted(name))", "a number from 1", string(size)))
+    where = "the batch size of source $(quoted(name))"
+    size = batch_size isa Integer ? batch_size : entry(batch_size, name, where, "a number")
+    size isa Integer && size >= 1 || throw(BridgeError(where, "a number from 1", string(size)))
     return SourceFeed(name, found, last_size(found[1].second), size, -1, Int[])
 end
 
@@ -57,7 +58,7 @@ function columns(f::SourceFeed, seed::UInt64, step::Integer)
         f.order, f.epoch = sample_order(seed, epoch, f.name, f.samples), epoch
     end
     chosen = f.order[(place * f.size + 1):min((place + 1) * f.size, f.samples)]
-    return Dict{String,Array}(String(name) => samples(array, chosen) for (name, array) in f.columns)
+    return Dict{String,Array}(String(name) => chosen_samples(array, chosen) for (name, array) in f.columns)
 end
 
-samples(array::Array{T,N}, chosen::Vector{Int}) where {T,N} = array[ntuple(_ -> Colon(), N - 1)..., chosen]
+chosen_samples(array::Array{T,N}, chosen::Vector{Int}) where {T,N} = array[ntuple(_ -> Colon(), N - 1)..., chosen]

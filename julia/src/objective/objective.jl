@@ -73,8 +73,9 @@ compile(builder::Builder; options...) = compile(build(builder); options...)
 
 function compile(diagram::Diagram; seed::Integer = 0)
     for c in diagram.components
-        c.body isa TorchReference && throw(BridgeError(string(element("component", c.name)), "a portable or a Julia component",
-                                                       "a PyTorch module, which this session can't call"))
+        c.body isa TorchReference || continue
+        throw(BridgeError(string(element("component", c.name)), "a portable or a Julia component",
+                          "a PyTorch module, which Julia alone can't run"))
     end
     placement = [c.name => JULIA for c in diagram.components if c.body isa LayerGraph]
     program = plan(diagram, placement, JULIA)
@@ -105,8 +106,8 @@ function measured_agreement(program::Plan, i::Plans.Instruction, outputs::Dict{U
     place = class === nothing ? 0 : length(left.axes) - class + 1 # Julia's axes are reversed
     attributes = Dict{String,Any}(agreement.divergence.attributes)
     at = [outputs[register - 1] for register in i.inputs]
-    return MeasuredAgreement(agreement.name, where, measure(agreement.divergence.name, attributes, place, where), agreement.weight,
-                             at[1], at[2], length(at) == 3 ? at[3] : 0)
+    made = measure(agreement.divergence.name, attributes, place, where)
+    return MeasuredAgreement(agreement.name, where, made, agreement.weight, at[1], at[2], length(at) == 3 ? at[3] : 0)
 end
 
 "Parameters and buffers of every component: those of the user's models as they are, others with initial values."

@@ -7,8 +7,10 @@
 Save parameters and buffers, the optimizer's state, and where in the data the training is, in a file that Python reads too:
 `position` counts the steps made in `epoch`, both from 0. The file is replaced as a whole or not at all.
 """
-save_checkpoint(path::AbstractString, o::Objective, h::History) =
-    save_checkpoint(path, o, h.optimizer; epoch = h.steps ÷ h.steps_of_epoch, position = h.steps % h.steps_of_epoch, seed = h.seed)
+function save_checkpoint(path::AbstractString, o::Objective, h::History)
+    epoch, position = divrem(h.steps, h.steps_of_epoch)
+    return save_checkpoint(path, o, h.optimizer; epoch = epoch, position = position, seed = h.seed)
+end
 
 function save_checkpoint(path::AbstractString, o::Objective, optimizer::Union{Optimizer,Nothing} = nothing;
                          epoch::Integer = 0, position::Integer = 0, seed::Integer = 0)

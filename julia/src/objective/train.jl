@@ -39,8 +39,8 @@ function step!(o::Objective, optimizer::Optimizer, batch; seed::Integer = rand(U
 end
 
 """
-    train!(objective, data; epochs, optimizer = "adam", batch_size = 32, seed = 0, start = nothing, callback = nothing, options...)
-        -> History
+    train!(objective, data; epochs, optimizer = "adam", batch_size = 32, seed = 0, start = nothing, callback = nothing,
+           options...) -> History
 
 Train on whole data sets `(source = (column = array, …), …)`. `optimizer` is an `Optimizer`, or the name of one with torch's
 `options` (`lr = 0.01`, …). `seed` gives the order of the samples, the same as in Python. `callback(step, losses)` is called
@@ -94,7 +94,8 @@ function chosen_optimizer(given, start::Union{Checkpoint,Nothing}, options)
     end
     (start === nothing || start.optimizer == "") && return Optimizer(given === nothing ? "adam" : given; options...)
     saved = Optimizer(start)
-    given === nothing || given == start.optimizer || throw(BridgeError("the optimizer", "'$(start.optimizer)', as in the checkpoint", "'$given'"))
+    given === nothing || given == start.optimizer ||
+        throw(BridgeError("the optimizer", "'$(start.optimizer)', as in the checkpoint", "'$given'"))
     changed = merge(rule_options(saved.rule), Dict{String,Any}(string(name) => value for (name, value) in options))
     return Optimizer(rule(start.optimizer, changed), saved.states)
 end

@@ -39,7 +39,9 @@ first use, spaces sorted by name, components as in the island.
 """
 fragment(p::Plan, d::Diagram, i::Island) = fragment(p, d, p.instructions[places(i)], i.inputs, i.outputs, i.components)
 
-function fragment(p::Plan, d::Diagram, instructions::Vector{Instruction}, inputs::Vector{Int}, outputs::Vector{Int}, components)
+function fragment(
+    p::Plan, d::Diagram, instructions::Vector{Instruction}, inputs::Vector{Int}, outputs::Vector{Int}, components,
+)
     without_columns = sourceless(p)
     arrows = [arrow(d, name) for name in unique(step.arrow for step in instructions if step.operation == APPLY)]
     spaces = Set{String}(name for arrow in arrows for name in vcat(arrow.sources, arrow.targets))

@@ -7,7 +7,7 @@ module DiagramBridge
 "The version of this package: that of Project.toml, which Julia 1.5 can't be asked for."
 const PACKAGE_VERSION = v"0.1.0"
 
-import LinearAlgebra: BLAS, rmul!
+import LinearAlgebra: BLAS
 import Mmap
 import SHA
 import SHA: sha256
@@ -43,7 +43,20 @@ include("layers/softmax.jl")
 include("layers/softmax_loops.jl")
 include("layers/layer_norm.jl")
 include("layers/shapes.jl")
+include("layers/walks.jl")
 include("layers/arithmetic.jl")
+include("layers/elementwise.jl")
+include("layers/pieces.jl")
+include("layers/permute.jl")
+include("layers/reductions.jl")
+include("layers/matmul.jl")
+include("layers/recurrent.jl")
+include("layers/lstm.jl")
+include("layers/gru.jl")
+include("layers/rnn.jl")
+include("layers/attention_blocks.jl")
+include("layers/attention.jl")
+include("layers/multi_head_attention.jl")
 include("layers/table.jl")
 include("layers/sample_shapes.jl")
 

@@ -33,8 +33,7 @@ as_array(d::AbstractArray) = DiagramBridge.counted_copy(d)
 check_inputs(::Layer, ::Tuple, ::Tuple) = nothing
 check_inputs(layer::Union{Softmax,LogSoftmax}, ::Tuple, inputs::Tuple) = DiagramBridge.softmax_sizes(layer, inputs[1])
 check_inputs(layer::LayerNorm, parameters::Tuple, inputs::Tuple) = DiagramBridge.column_sizes(layer, parameters, inputs[1])
-check_inputs(::Add, ::Tuple, inputs::Tuple) = DiagramBridge.check_equal_sizes("add", inputs)
-check_inputs(::Multiply, ::Tuple, inputs::Tuple) = DiagramBridge.check_equal_sizes("multiply", inputs)
+check_inputs(layer::DiagramBridge.Arithmetic, ::Tuple, inputs::Tuple) = DiagramBridge.common_size(layer, inputs)
 
 # What Zygote's closures look at; DiagramBridge's own `reads` where they differ from its layers.
 DiagramBridge.reads(f::FluxLayer) = DiagramBridge.reads(f.layer)

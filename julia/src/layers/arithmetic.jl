@@ -20,8 +20,21 @@ operation(::Multiply) = "multiply"
 struct Divide <: Arithmetic end
 operation(::Divide) = "divide"
 
+input_kinds(::Arithmetic) = (FLOATS, FLOATS)
+takes_more(::Add) = true
+
+function sample_shape(::Arithmetic, where, inputs::Vector{SampleShape})
+    common = copy(inputs[1])
+    for shape in inputs
+        fits = length(shape) == length(common) && all(i -> 1 in (shape[i], common[i]) || shape[i] == common[i], eachindex(shape))
+        fits || refuse_shape(where, "inputs of equal shape $(shape_text(inputs[1])), but for axes of size 1", shape)
+        foreach(i -> common[i] == 1 && (common[i] = shape[i]), eachindex(shape))
+    end
+    return common
+end
+
 function forward(
-    layer::Arithmetic, ::Tuple{}, inputs::Tuple{Array{T,N},Array{T,N},Vararg{Array{T,N}}}, memory::Memory, _,
+    layer::Arithmetic, ::Tuple{}, inputs::Tuple{Array{T,N},Array{T,N},Vararg{Array{T,N}}}, memory::Memory, ::Any,
 ) where {T,N}
     y = output!(memory, 1, T, common_size(layer, inputs))
     combine!(layer, y, inputs...)

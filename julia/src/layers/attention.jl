@@ -39,7 +39,7 @@ end
 
 scale_of(layer::Attention, n::BlockSizes, ::Type{T}) where {T} = T(layer.scale == 0 ? 1 / sqrt(n.width) : layer.scale)
 
-function forward(layer::Attention, ::Tuple{}, inputs::Tuple{Array{T},Array{T},Array{T},Vararg{Array{Bool}}}, memory::Memory, _) where {T}
+function forward(layer::Attention, ::Tuple{}, inputs::Tuple{Array{T},Array{T},Array{T},Vararg{Array{Bool}}}, memory::Memory, ::Any) where {T}
     n = block_sizes(layer, inputs)
     q, k, v = inputs
     y = output!(memory, 1, T, (n.value_width, Base.tail(size(q))...))

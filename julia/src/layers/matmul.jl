@@ -1,6 +1,17 @@
 "The matrix product over the last two axes, (…, n, k) by (…, k, m); the axes before them are equal."
 struct MatMul <: Layer end
 
+input_kinds(::MatMul) = (FLOATS, FLOATS)
+
+function sample_shape(::MatMul, where, inputs::Vector{SampleShape})
+    first, second = inputs
+    length(first) >= 2 || refuse_shape(where, "inputs with two or more axes", first)
+    begins = SampleShape([first[1:end-2]; first[end]])
+    length(second) == length(first) && second[1:end-1] == begins ||
+        refuse_shape(where, "a second input of shape $(shape_text(begins)) and one axis more", second)
+    return SampleShape([first[1:end-1]; second[end]])
+end
+
 "n, k and m, and the number of products."
 function product_sizes(a::Array{T,N}, b::Array{T,N}) where {T,N}
     fits = N >= 3 && size(a, 1) == size(b, 2) && ntuple(i -> size(a, i + 2), N - 2) == ntuple(i -> size(b, i + 2), N - 2)
@@ -9,7 +20,7 @@ function product_sizes(a::Array{T,N}, b::Array{T,N}) where {T,N}
 end
 
 # Row-major matrices are transposed in Julia: y = a b is yᵀ = bᵀ aᵀ of what is in memory.
-function forward(::MatMul, ::Tuple{}, inputs::Tuple{Array{T,N},Array{T,N}}, memory::Memory, _) where {T,N}
+function forward(::MatMul, ::Tuple{}, inputs::Tuple{Array{T,N},Array{T,N}}, memory::Memory, ::Any) where {T,N}
     a, b = inputs
     n, k, m, count = product_sizes(a, b)
     y = output!(memory, 1, T, ntuple(i -> i == 1 ? m : size(a, i), N))

@@ -67,7 +67,7 @@ end
 
 function forward(
     layer::MultiHeadAttention, parameters::Tuple, inputs::Tuple{Array{T,3},Array{T,3},Array{T,3},Vararg{Array{Bool}}},
-    memory::Memory, _,
+    memory::Memory, ::Any,
 ) where {T}
     n = block_sizes(layer, parameters, inputs)
     places = map(tuple, weight_places(layer), bias_places(layer))

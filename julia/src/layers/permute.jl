@@ -5,10 +5,16 @@ end
 
 Permute(a::Attributes) = Permute(attribute(a, "axes", Vector{Int}))
 
+function sample_shape(layer::Permute, where, inputs::Vector{SampleShape})
+    shape, n = inputs[1], length(layer.axes)
+    length(shape) == n || refuse_shape(where, "an input with $n axes", shape)
+    return shape[layer.axes.+1]
+end
+
 "For each axis of the value, in Julia's order with the batch last, that of the input."
 axis_order(axes::Vector{Int}) = (n = length(axes); ntuple(i -> i > n ? i : n - axes[n-i+1], n + 1))
 
-function forward(layer::Permute, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, _) where {T,N}
+function forward(layer::Permute, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Any) where {T,N}
     x = inputs[1]
     length(layer.axes) == N - 1 ||
         throw(BridgeError("layer 'permute'", "a sample of $(length(layer.axes)) axes", "one of $(N - 1) axes"))

@@ -5,6 +5,15 @@ inner_size(x::Array, place::Int) = prod(ntuple(i -> i < place ? size(x, i) : 1, 
 outer_size(x::Array, place::Int) = prod(ntuple(i -> i > place ? size(x, i) : 1, ndims(x)))
 with_size(x::Array{T,N}, place::Int, n::Int) where {T,N} = ntuple(i -> i == place ? n : size(x, i), N)
 
+# Of a row-major shape, whose axes are counted from its end.
+has_axis(where, place::Int, shape::SampleShape) =
+    1 <= place <= length(shape) || refuse_shape(where, "an input with an axis -$place", shape)
+function resized(shape::SampleShape, place::Int, n::Int)
+    shape = copy(shape)
+    shape[end-place+1] = n
+    return shape
+end
+
 "The place of the attribute `axis`, −1 for the last one."
 axis_place(attributes::Attributes) = -attribute(attributes, "axis", Int)
 
@@ -37,7 +46,22 @@ end
 
 Concat(a::Attributes) = Concat(axis_place(a))
 
-function forward(layer::Concat, ::Tuple{}, inputs::Tuple{Vararg{Array{T,N}}}, memory::Memory, _) where {T,N}
+input_kinds(::Concat) = (FLOATS, FLOATS)
+takes_more(::Concat) = true
+
+function sample_shape(layer::Concat, where, inputs::Vector{SampleShape})
+    place, total = layer.place, 0
+    has_axis(where, place, inputs[1])
+    for shape in inputs
+        length(shape) == length(inputs[1]) && resized(shape, place, 1) == resized(inputs[1], place, 1) ||
+            refuse_shape(where, "inputs of equal shape $(shape_text(inputs[1])), but for axis -$place", shape)
+        shape[end-place+1] isa Int || refuse_shape(where, "a fixed size of axis -$place", shape)
+        total += shape[end-place+1]
+    end
+    return resized(inputs[1], place, total)
+end
+
+function forward(layer::Concat, ::Tuple{}, inputs::Tuple{Vararg{Array{T,N}}}, memory::Memory, ::Any) where {T,N}
     first_input, place = inputs[1], layer.place
     check_place("concat", place, first_input)
     for x in inputs
@@ -78,7 +102,16 @@ end
 
 Split(a::Attributes) = Split(axis_place(a), attribute(a, "sizes", Vector{Int}))
 
-function forward(layer::Split, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, _) where {T,N}
+number_of_outputs(layer::Split) = length(layer.sizes)
+
+function sample_shapes(layer::Split, where, inputs::Vector{SampleShape})
+    shape, place, total = inputs[1], layer.place, sum(layer.sizes)
+    has_axis(where, place, shape)
+    shape[end-place+1] == total || refuse_shape(where, "an input whose axis -$place has size $total", shape)
+    return SampleShape[resized(shape, place, n) for n in layer.sizes]
+end
+
+function forward(layer::Split, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Any) where {T,N}
     x, place = inputs[1], layer.place
     check_place("split", place, x)
     size(x, place) == sum(layer.sizes) ||
@@ -119,7 +152,19 @@ end
 
 Slice(a::Attributes) = Slice(axis_place(a), attribute(a, "start", Int), attribute(a, "stop", Int), attribute(a, "step", Int))
 
-function forward(layer::Slice, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, _) where {T,N}
+check_layer(layer::Slice, where) =
+    layer.start < layer.stop || refuse(where, "a start before the stop", "$(layer.start) and $(layer.stop)", "layer")
+
+function sample_shape(layer::Slice, where, inputs::Vector{SampleShape})
+    shape, place = inputs[1], layer.place
+    has_axis(where, place, shape)
+    n = shape[end-place+1]
+    n isa Int && n >= layer.stop ||
+        refuse_shape(where, "an input whose axis -$place has a fixed size of $(layer.stop) or more", shape)
+    return resized(shape, place, length(layer.start:layer.step:layer.stop-1))
+end
+
+function forward(layer::Slice, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Any) where {T,N}
     x, place = inputs[1], layer.place
     check_place("slice", place, x)
     layer.stop <= size(x, place) ||

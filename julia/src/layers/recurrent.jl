@@ -65,7 +65,7 @@ time_of(layer::Recurrent, step::Int, steps::Int) = layer.of.reverse ? steps - st
 is_over(::Nothing, sequence::Int, time::Int) = false
 is_over(lengths::Vector, sequence::Int, time::Int) = @inbounds time > lengths[sequence]
 
-function forward(layer::Recurrent, parameters::Tuple, inputs::Tuple, memory::Memory, _)
+function forward(layer::Recurrent, parameters::Tuple, inputs::Tuple, memory::Memory, ::Any)
     check_inputs(layer, parameters, inputs)
     return run_steps(layer, parameters, inputs[1], other_inputs(layer, inputs)..., memory)
 end

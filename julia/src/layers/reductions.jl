@@ -20,6 +20,14 @@ for R in (:Sum, :Mean)
     @eval $R(a::Attributes) = $R(.-attribute(a, "axes", Vector{Int}), attribute(a, "keep", Bool))
 end
 
+function sample_shape(layer::Reduction, where, inputs::Vector{SampleShape})
+    shape = inputs[1]
+    foreach(place -> has_axis(where, place, shape), layer.places)
+    reduced(i) = length(shape) - i + 1 in layer.places
+    layer.keep && return SampleShape([reduced(i) ? 1 : shape[i] for i in eachindex(shape)])
+    return SampleShape([shape[i] for i in eachindex(shape) if !reduced(i)])
+end
+
 operation(::Sum) = "sum"
 operation(::Mean) = "mean"
 
@@ -30,7 +38,7 @@ function kept_size(layer::Reduction, x::Array{T,N}) where {T,N}
     throw(BridgeError("layer '$(operation(layer))'", expected, "one of $(N - 1) axes"))
 end
 
-function forward(layer::Reduction, ::Tuple{}, inputs::Tuple{Array{T}}, memory::Memory, _) where {T}
+function forward(layer::Reduction, ::Tuple{}, inputs::Tuple{Array{T}}, memory::Memory, ::Any) where {T}
     x = inputs[1]
     kept = kept_size(layer, x)
     y = output!(memory, 1, T, layer.keep ? kept : without_places(layer, kept))

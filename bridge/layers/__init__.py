@@ -1,6 +1,7 @@
 """The portable layer set: the same function, parameters and gradients in every engine."""
 
 from bridge.layers.arithmetic import abs, add, divide, exp, log, matmul, multiply, power, scale, sqrt, subtract
+from bridge.layers.attention import attention, multi_head_attention
 from bridge.layers.build import GraphBuilder, Value, chain
 from bridge.layers.elementary import (
     celu,
@@ -20,6 +21,7 @@ from bridge.layers.elementary import (
     tanh,
 )
 from bridge.layers.normalization import layer_norm
+from bridge.layers.recurrent import gru, lstm, rnn
 from bridge.layers.shaping import concat, flatten, identity, mean, permute, reshape, slice, split, sum
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Value",
     "abs",
     "add",
+    "attention",
     "celu",
     "chain",
     "concat",
@@ -35,6 +38,7 @@ __all__ = [
     "exp",
     "flatten",
     "gelu",
+    "gru",
     "hardsigmoid",
     "identity",
     "layer_norm",
@@ -42,15 +46,18 @@ __all__ = [
     "linear",
     "log",
     "log_softmax",
+    "lstm",
     "matmul",
     "mean",
     "mish",
+    "multi_head_attention",
     "multiply",
     "permute",
     "power",
     "relu",
     "relu6",
     "reshape",
+    "rnn",
     "scale",
     "sigmoid",
     "silu",

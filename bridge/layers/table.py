@@ -23,6 +23,9 @@ Conventions are torch's, batch first. `axis` attributes are negative: they count
 | `concat`, `split`, `slice` | inputs in a row; the pieces of `sizes`; start, start + step, … before stop: along `axis` |
 | `permute` | axis k of the value is axis `axes[k]` of the input |
 | `mean`, `sum` | over `axes`, which stay with size 1 if `keep` |
+| `rnn`, `gru`, `lstm` | torch's equations (`bridge.layers.recurrent`), over the first axis of (T, in) |
+| `attention` | softmax(scale · q kᵀ) v |
+| `multi_head_attention` | the same for `heads` parts of projected query, key and value, and a projection |
 """
 
 from __future__ import annotations
@@ -33,9 +36,11 @@ from bridge.diagram.ir import Layer
 from bridge.diagram.messages import listing, quote
 from bridge.errors import DiagramError
 from bridge.layers.arithmetic import ROWS as ARITHMETIC
+from bridge.layers.attention import ROWS as ATTENTION
 from bridge.layers.definition import LayerDefinition
 from bridge.layers.elementary import ROWS as ELEMENTARY
 from bridge.layers.normalization import ROWS as NORMALIZATION
+from bridge.layers.recurrent import ROWS as RECURRENT
 from bridge.layers.shaping import ROWS as SHAPING
 
 __all__ = ["FAMILIES", "LAYERS", "definition"]
@@ -45,6 +50,8 @@ FAMILIES: Mapping[str, tuple[LayerDefinition, ...]] = {
     "normalization": NORMALIZATION,
     "arithmetic": ARITHMETIC,
     "shaping": SHAPING,
+    "recurrent": RECURRENT,
+    "attention": ATTENTION,
 }
 
 LAYERS: Mapping[tuple[str, int], LayerDefinition] = {

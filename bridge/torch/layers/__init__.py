@@ -10,14 +10,23 @@ from __future__ import annotations
 from bridge.diagram.ir import Layer
 from bridge.errors import UnsupportedError
 from bridge.torch.layers.arithmetic import FUNCTIONS as ARITHMETIC
+from bridge.torch.layers.attention import FUNCTIONS as ATTENTION
 from bridge.torch.layers.elementary import FUNCTIONS as ELEMENTARY
 from bridge.torch.layers.maker import Function, LayerMode, Maker
 from bridge.torch.layers.normalization import FUNCTIONS as NORMALIZATION
+from bridge.torch.layers.recurrent import FUNCTIONS as RECURRENT
 from bridge.torch.layers.shaping import FUNCTIONS as SHAPING
 
 __all__ = ["FUNCTIONS", "Function", "LayerMode", "function"]
 
-FUNCTIONS: dict[str, Maker] = {**ELEMENTARY, **NORMALIZATION, **ARITHMETIC, **SHAPING}
+FUNCTIONS: dict[str, Maker] = {
+    **ELEMENTARY,
+    **NORMALIZATION,
+    **ARITHMETIC,
+    **SHAPING,
+    **RECURRENT,
+    **ATTENTION,
+}
 
 
 def function(layer: Layer) -> Function:

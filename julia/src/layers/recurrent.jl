@@ -34,6 +34,23 @@ function parameter_shapes(layer::Recurrent)
     return ((rows, layer.of.inputs), (rows, hidden), (rows,), (rows,))[1:2+layer.of.biases]
 end
 
+"What torch's layers start with."
+initial_recurrent(a::Attributes, ::String) = UniformValues(1 / sqrt(attribute(a, "hidden", Int)))
+
+input_kinds(layer::Recurrent) =
+    (FLOATS, (layer.of.lengths ? (LENGTHS,) : ())..., (layer.of.initial ? ntuple(_ -> FLOATS, states(layer)) : ())...)
+number_of_outputs(layer::Recurrent) = 1 + states(layer)
+
+function sample_shapes(layer::Recurrent, where, inputs::Vector{SampleShape})
+    x, state = inputs[1], SampleShape([layer.of.hidden])
+    length(x) == 2 && x[2] == layer.of.inputs ||
+        refuse_shape(where, "an input of two axes, the last of size $(layer.of.inputs)", x)
+    lengths, initial = other_inputs(layer, Tuple(inputs))
+    lengths === nothing || isempty(lengths) || refuse_shape(where, "a length without axes", lengths)
+    foreach(shape -> shape == state || refuse_shape(where, "an initial state of size $(layer.of.hidden)", shape), initial)
+    return SampleShape[SampleShape([x[1], layer.of.hidden]), ntuple(_ -> state, states(layer))...]
+end
+
 "The lengths among the inputs, or `nothing`, and the initial states, or `()`."
 function other_inputs(layer::Recurrent, inputs::Tuple)
     lengths = layer.of.lengths ? inputs[2] : nothing

@@ -38,7 +38,7 @@ julia-tests: $(READY) julia
 	$(BIN)/python scripts/julia_tests.py
 
 python-tests: $(READY) julia
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 bench: $(READY) julia
 	$(BIN)/python -m benchmarks.crossing --json

@@ -86,6 +86,7 @@ include("train/optimizer.jl")
 include("train/json.jl")
 include("train/tensor_file.jl")
 include("train/checkpoint.jl")
+include("train/progress.jl")
 
 include("tensors.jl")
 include("registry.jl")

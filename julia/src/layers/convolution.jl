@@ -33,6 +33,18 @@ struct TransposedConvolution <: Layer
     more::Tuple{Int,Int}
 end
 
+function Convolution(name::String, axes::Int, a::Attributes)
+    windows = Windows(a; dilation = attribute(a, "dilation", Vector{Int}))
+    sizes = (attribute(a, "in", Int), attribute(a, "out", Int))
+    return Convolution(name, axes, sizes..., windows, attribute(a, "groups", Int), attribute(a, "bias", Bool))
+end
+
+function TransposedConvolution(name::String, axes::Int, a::Attributes)
+    c = Convolution(name, axes, a)
+    more = pair(attribute(a, "output_padding", Vector{Int}), 0)
+    return TransposedConvolution(name, axes, c.inputs, c.outputs, c.windows, c.groups, c.bias, more)
+end
+
 const AnyConvolution = Union{Convolution,TransposedConvolution}
 
 parameter_names(layer::AnyConvolution) = layer.bias ? ("weight", "bias") : ("weight",)
@@ -42,6 +54,48 @@ function parameter_shapes(layer::AnyConvolution)
     weight = layer isa Convolution ? (layer.outputs, layer.inputs ÷ layer.groups, kernel...) :
              (layer.inputs, layer.outputs ÷ layer.groups, kernel...)
     return layer.bias ? (weight, (layer.outputs,)) : (weight,)
+end
+
+"What torch's convolutions start with (`kaiming_uniform`, also for the bias), or Flux's (`glorot_uniform`)."
+function initial_convolution(make::Base.Callable, name::String, axes::Int)
+    return function (a::Attributes, parameter::String)
+        kind = attribute(a, "init", String)
+        weight = parameter_shapes(make(name, axes, a))[1]
+        kernel = prod(weight[3:end])
+        kind == "kaiming_uniform" && return UniformValues(1 / sqrt(weight[2] * kernel))
+        kind == "glorot_uniform" && parameter == "weight" && return UniformValues(sqrt(6 / ((weight[1] + weight[2]) * kernel)))
+        return ConstantValues(0)
+    end
+end
+
+function check_layer(layer::AnyConvolution, where)
+    layer.inputs % layer.groups == 0 == layer.outputs % layer.groups ||
+        refuse(where, "channels that $(layer.groups) groups divide", "$(layer.inputs) to $(layer.outputs) channels", "layer")
+    layer isa Convolution && return nothing
+    w = layer.windows
+    if any(map((more, s, d) -> more >= max(s, d), layer.more, w.stride, w.dilation))
+        more, stride, dilation = (shape_text(row_major(pair, layer.axes)) for pair in (layer.more, w.stride, w.dilation))
+        refuse(where, "an output_padding below the stride or the dilation", "$more with stride $stride and dilation $dilation",
+               "layer")
+    end
+end
+
+function sample_shape(layer::Convolution, where, inputs::Vector{SampleShape})
+    check_spatial(where, inputs[1], layer.axes, layer.inputs)
+    return SampleShape([layer.outputs; window_counts(where, layer.windows, inputs[1], layer.axes)])
+end
+
+function sample_shape(layer::TransposedConvolution, where, inputs::Vector{SampleShape})
+    shape, w = inputs[1], layer.windows
+    sizes = check_spatial(where, shape, layer.axes, layer.inputs)
+    stride = row_major(w.stride, layer.axes)
+    # What is added to (size − 1) · stride.
+    more = row_major(map((r, more, p) -> r + more + 1 - 2p, reach(w), layer.more, w.padding), layer.axes)
+    check_variables(where, shape, [stride[i] == more[i] == 1 for i in 1:layer.axes])
+    made = Size[n isa String ? n : (n - 1) * stride[i] + more[i] for (i, n) in enumerate(sizes)]
+    any(n -> n isa Int && n < 1, made) &&
+        refuse_shape(where, "spatial sizes that the padding leaves something of", shape)
+    return SampleShape([layer.outputs; made])
 end
 
 "The size of the planes that come out."

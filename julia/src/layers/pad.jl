@@ -10,6 +10,20 @@ struct Pad <: Layer
     value::Float64
 end
 
+Pad(a::Attributes) =
+    Pad(attribute(a, "before", Vector{Int}), attribute(a, "after", Vector{Int}), attribute(a, "value", Float64))
+
+check_layer(layer::Pad, where) = length(layer.before) == length(layer.after) ? nothing :
+    refuse(where, "$(length(layer.before)) sizes after, as before", string(length(layer.after)), "layer")
+
+function sample_shape(layer::Pad, where, inputs::Vector{SampleShape})
+    shape, more = inputs[1], layer.before .+ layer.after
+    length(shape) < length(more) && refuse_shape(where, "an input of $(length(more)) or more axes", shape)
+    check_variables(where, shape, more .== 0)
+    kept = length(shape) - length(more)
+    return SampleShape([shape[1:kept]; Size[n isa String ? n : n + m for (n, m) in zip(shape[(kept + 1):end], more)]])
+end
+
 function padded_size(layer::Pad, x::Array{T,N}) where {T,N}
     axes = length(layer.before)
     axes < N || throw(BridgeError("layer 'pad'", "a sample of $axes axes or more", "an input of $(size(x)) in Julia's order"))

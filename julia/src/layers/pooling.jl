@@ -67,10 +67,25 @@ const AdaptivePool = Union{AdaptiveMaxPool,AdaptiveMeanPool}
 const AnyMaxPool = Union{MaxPool,AdaptiveMaxPool}
 const AnyMeanPool = Union{MeanPool,AdaptiveMeanPool}
 
+sample_shape(layer::SlidingPool, where, inputs::Vector{SampleShape}) =
+    (check_spatial(where, inputs[1], layer.axes);
+     SampleShape([inputs[1][1]; window_counts(where, layer.windows, inputs[1], layer.axes)]))
+
+sample_shape(layer::AdaptivePool, where, inputs::Vector{SampleShape}) =
+    (check_spatial(where, inputs[1], layer.axes); SampleShape([inputs[1][1]; row_major(layer.count, layer.axes)]))
+
+# No window lies in the padding altogether.
+function check_layer(layer::SlidingPool, where)
+    w = layer.windows
+    all(map((p, k) -> 2p <= k, w.padding, w.kernel)) && return nothing
+    padding, kernel = (shape_text(row_major(pair, layer.axes)) for pair in (w.padding, w.kernel))
+    refuse(where, "a padding of at most half the kernel", "the padding $padding of the kernel $kernel", "layer")
+end
+
 result_plane(layer::SlidingPool, plane::Tuple{Int,Int}) = windows_on(layer.windows, plane)
 result_plane(layer::AdaptivePool, ::Tuple{Int,Int}) = layer.count
 
-"The axes of a plane, and how many elements a window has at least for the mean."
+"The axes of a plane with their windows."
 function pool_axes(layer::SlidingPool, x::Array)
     w, size = layer.windows, plane(x)
     return map(SlidingAxis, size, result_plane(layer, size), w.kernel, w.stride, w.padding)
@@ -78,7 +93,9 @@ end
 pool_axes(layer::AdaptivePool, x::Array) = map(DividedAxis, plane(x), layer.count)
 
 function check_sizes(layer::Union{AnyMaxPool,AnyMeanPool}, x::Array)
-    ndims(x) == layer.axes + 2 && all(>(0), plane(x)) && all(>(0), result_plane(layer, plane(x))) && return nothing
+    # Places on a plane are kept in 32 bits.
+    ndims(x) == layer.axes + 2 && 0 < prod(plane(x)) <= typemax(Int32) && all(>(0), result_plane(layer, plane(x))) &&
+        return nothing
     throw(BridgeError("layer '$(layer.name)'", "planes on which the windows fit", "an input of $(size(x)) in Julia's order"))
 end
 

@@ -1,10 +1,12 @@
 """
-    NearestUpsample(factor)
+    NearestUpsample(factor, align_corners)
 
-Each element of a plane as a block of `factor` equal ones (torch.nn.Upsample, mode "nearest").
+Each element of a plane as a block of `factor` equal ones (torch.nn.Upsample, mode "nearest"); it has no corners to align, and is
+refused with `align_corners`.
 """
 struct NearestUpsample <: Layer
     factor::Tuple{Int,Int}
+    align_corners::Bool
 end
 
 """
@@ -19,6 +21,21 @@ struct BilinearUpsample <: Layer
 end
 
 const Upsample = Union{NearestUpsample,BilinearUpsample}
+
+function upsample(a::Attributes)
+    make = attribute(a, "mode", String) == "nearest" ? NearestUpsample : BilinearUpsample
+    return make(pair(attribute(a, "factor", Vector{Int}), 1), attribute(a, "align_corners", Bool))
+end
+
+check_layer(layer::NearestUpsample, where) = layer.align_corners &&
+    refuse(where, "the mode 'bilinear' with align_corners", "the mode 'nearest'", "layer")
+
+function sample_shape(layer::Upsample, where, inputs::Vector{SampleShape})
+    shape, factor = inputs[1], row_major(layer.factor, 2)
+    sizes = check_spatial(where, shape, 2)
+    check_variables(where, shape, factor .== 1)
+    return SampleShape([shape[1]; Size[n isa String ? n : n * f for (n, f) in zip(sizes, factor)]])
+end
 
 result_plane(layer::Upsample, plane::Tuple{Int,Int}) = map(*, plane, layer.factor)
 

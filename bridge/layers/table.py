@@ -23,7 +23,13 @@ Conventions are torch's, batch first. `axis` attributes are negative: they count
 | `pad` | `before` and `after` times `value` around each of the last axes |
 | `layer_norm` | (x − mean)/√(variance + eps) · weight + bias over the last axes, with the biased variance |
 | `flatten`, `reshape`, `identity` | the same numbers, row-major, in another shape |
-| `add`, `multiply` | the sum of two or more inputs; the product of two |
+| `add`, `subtract`, `multiply`, `divide` | of two inputs (`add`: or more), whose axes of size 1 are repeated |
+| `scale`, `power` | factor·x + shift; x^exponent, NaN below 0 unless the exponent is an integer |
+| `exp`, `log`, `sqrt`, `abs` | eˣ; log x; √x; the absolute value |
+| `matmul` | the product of the matrices in the last two axes |
+| `concat`, `split`, `slice` | inputs in a row; the pieces of `sizes`; start, start + step, … before stop: along `axis` |
+| `permute` | axis k of the value is axis `axes[k]` of the input |
+| `mean`, `sum` | over `axes`, which stay with size 1 if `keep` |
 """
 
 from __future__ import annotations

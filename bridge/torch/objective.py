@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -21,11 +20,10 @@ from bridge.torch import islands
 from bridge.torch.batch import Batch
 from bridge.torch.binding import Components, bind, check_binding
 from bridge.torch.program import Program
+from bridge.torch.seeds import WORD, seeded
 from bridge.torch.steps import Call
 
 __all__ = ["Losses", "Objective", "compile"]
-
-WORD = 2**64
 
 
 class Losses(NamedTuple):
@@ -73,7 +71,7 @@ class Objective(nn.Module):
         if seed is None:
             registers = self._program.run(batch, Call(self.training, _draw()))
         else:
-            with _seeded(seed):
+            with seeded(seed):
                 registers = self._program.run(batch, Call(self.training, seed % WORD))
         *_, total = self.plan.instructions
         names = (agreement.name for agreement in self.plan.agreements)
@@ -90,7 +88,7 @@ class Objective(nn.Module):
         if term not in self._evaluations:
             self._evaluations[term] = self._compile_evaluation(term)
         program, register = self._evaluations[term]
-        with torch.no_grad(), _seeded(seed):
+        with torch.no_grad(), seeded(seed):
             value: Tensor = program.run(batch, Call(False, seed % WORD))[register]
         return value[0] if program.held[register].source is None else value
 
@@ -173,14 +171,3 @@ def _runtime(component: str, runtime: str | Runtime) -> Runtime:
 def _draw() -> int:
     """64 bits from torch's default generator."""
     return int(torch.empty((), dtype=torch.int64).random_(-(2**63), None).item()) % WORD
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's default generators, and put their states back."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed % WORD)
-        for device in devices:
-            torch.cuda.default_generators[device].manual_seed(seed % WORD)
-        yield

@@ -62,8 +62,9 @@ class VTable:
 
     @property
     def addresses(self) -> dict[str, int]:
-        """The addresses of the C functions, by the names that the handshake gives them."""
-        return {name: ctypes.cast(function, ctypes.c_void_p).value or 0 for name, function in self._functions.items()}
+        """The addresses of the C functions, and of Python's that tells who holds its lock, by their names in the handshake."""
+        functions = {**self._functions, "PyGILState_Check": ctypes.pythonapi.PyGILState_Check}
+        return {name: ctypes.cast(function, ctypes.c_void_p).value or 0 for name, function in functions.items()}
 
     def offer(self, module: nn.Module, name: str) -> str:
         """Let Julia instantiate a module, once, by the reference that this gives; errors call it `name`."""

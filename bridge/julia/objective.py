@@ -30,7 +30,8 @@ from bridge.schema import to_bytes
 from bridge.schema.generated import control_pb2 as control
 from bridge.schema.generated import plan_pb2
 from bridge.torch.batch import Batch
-from bridge.torch.objective import Losses, Objective, draw
+from bridge.torch.objective import Losses, Objective
+from bridge.torch.portable import draw_seed
 from bridge.torch.seeds import WORD, seeded
 
 __all__ = ["Compiled", "Gradients", "JuliaObjective"]
@@ -165,7 +166,7 @@ class JuliaObjective(Objective):
 
     def _differentiate(self, batch: Batch, seed: int | None, gradients: bool) -> control.Differentiated:
         compiled = self.compiled()
-        drawn, kept = (draw(), nullcontext()) if seed is None else (seed % WORD, seeded(seed))
+        drawn, kept = (draw_seed(), nullcontext()) if seed is None else (seed % WORD, seeded(seed))
         with self.columns.shared(batch, compiled.julia.copies) as samples, kept:
             request = control.Differentiate(
                 objective=compiled.held.id, columns=samples, train=self.training, seed=drawn, gradients=gradients

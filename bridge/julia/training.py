@@ -15,7 +15,8 @@ from bridge.errors import UnsupportedError
 from bridge.julia.objective import JuliaObjective
 from bridge.julia.torch_components import describe_variable
 from bridge.schema.generated import control_pb2 as control
-from bridge.torch.objective import Losses, draw
+from bridge.torch.objective import Losses
+from bridge.torch.portable import draw_seed
 from bridge.torch.seeds import WORD
 from bridge.train.data import Feed
 from bridge.train.optimizer_state import slot_names
@@ -32,7 +33,7 @@ def steps_in_julia(
     The optimizer is torch's, of a kind that Julia has too: its state is the storage, and Julia makes the steps. Between
     steps that are made `one_by_one` its options may be changed, and parameters given other memory.
     """
-    drawn, training = draw(), None
+    drawn, training = draw_seed(), None
     julia = objective.compiled().julia
     with objective.columns.shared(feed.columns, julia.copies) as samples:
         first = begin

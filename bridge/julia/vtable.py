@@ -62,7 +62,7 @@ class VTable:
 
     @property
     def addresses(self) -> dict[str, int]:
-        """The addresses of the C functions, and of Python's that tells who holds its lock, by their names in the handshake."""
+        """The addresses of the C functions, and of Python's that tells who holds its lock, by their names there."""
         functions = {**self._functions, "PyGILState_Check": ctypes.pythonapi.PyGILState_Check}
         return {name: ctypes.cast(function, ctypes.c_void_p).value or 0 for name, function in functions.items()}
 

@@ -19,6 +19,7 @@ from bridge.plan.program import Plan, Runtime
 from bridge.torch import islands
 from bridge.torch.batch import Batch
 from bridge.torch.binding import Components, bind, check_binding
+from bridge.torch.portable import draw_seed
 from bridge.torch.program import Program
 from bridge.torch.seeds import WORD, seeded
 from bridge.torch.steps import Call
@@ -69,7 +70,7 @@ class Objective(nn.Module):
         if self._program is None:
             self._program = self._compile(self.diagram, self.plan, keep_buffers=False)
         if seed is None:
-            registers = self._program.run(batch, Call(self.training, draw()))
+            registers = self._program.run(batch, Call(self.training, draw_seed()))
         else:
             with seeded(seed):
                 registers = self._program.run(batch, Call(self.training, seed % WORD))
@@ -177,8 +178,3 @@ def _runtime(element: str, runtime: str | Runtime) -> Runtime:
     except ValueError:
         expected = f"one of {[runtime.value for runtime in Runtime]}"
         raise BindingError(element, expected, repr(runtime)) from None
-
-
-def draw() -> int:
-    """64 bits from torch's default generator."""
-    return int(torch.empty((), dtype=torch.int64).random_(-(2**63), None).item()) % WORD

@@ -19,4 +19,5 @@ using Test
     include("optimizers.jl")
     include("json.jl")
     include("checkpoint.jl")
+    include("progress.jl")
 end

@@ -76,7 +76,7 @@ function window_counts(where, w::Windows, shape::SampleShape, axes::Int)
 end
 
 "Refuse a variable size along the last axes unless the layer keeps it."
-function check_variables(where, shape::SampleShape, kept::Vector{Bool})
+function check_variables(where, shape::SampleShape, kept::AbstractVector{Bool})
     for (size, same) in zip(shape[(end - length(kept) + 1):end], kept)
         size isa String && !same && refuse_shape(where, "an input without variable sizes along axes that the layer resizes", shape)
     end

@@ -11,6 +11,7 @@ using Test
     include("build.jl")
     include("gradients.jl")
     include("layers.jl")
+    include("spatial.jl")
     include("engine.jl")
     include("shared_blas.jl")
     include("flux.jl")

@@ -12,6 +12,7 @@ using Test
     include("gradients.jl")
     include("layers.jl")
     include("shaping.jl")
+    include("spatial.jl")
     include("engine.jl")
     include("shared_blas.jl")
     include("flux.jl")

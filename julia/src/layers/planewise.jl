@@ -133,7 +133,7 @@ end
 
 "Call `body(room, item)` for the items from 0 on, `room` of `size` elements that are 0 before a thread's first item."
 function with_room(body::F, memory::Memory, ::Type{T}, size::Int, items::Int, work::Int) where {F,T}
-    least = cld(LEAST_PART, work)
+    least = cld(LEAST_PART, max(1, work))
     rooms = fill!(scratch!(memory, T, (size * part_count(items, least),)), zero(T))
     GC.@preserve rooms parts(items, least) do first, last, part
         for item in (first - 1):(last - 1)

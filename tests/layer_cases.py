@@ -23,7 +23,8 @@ Cases = Callable[[int], st.SearchStrategy["Case"]]
 class Input:
     """An input's sample shape, and its kind: "float", "index" below `classes`, "length" from 0 to `classes`, or "mask".
 
-    Floats are normal numbers times `scale`, or their absolute values plus `least` where that is given.
+    Floats are normal numbers times `scale`, or their absolute values plus `least` where that is given; `whole` ones are
+    rounded, so that many are equal.
     """
 
     shape: tuple[int, ...]
@@ -31,12 +32,14 @@ class Input:
     classes: int = 0
     scale: float = 2.0
     least: float | None = None
+    whole: bool = False
 
     def draw(self, samples: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         """A batch, the same numbers in every dtype."""
         shape = (samples, *self.shape)
         if self.kind == "float":
             values = torch.randn(shape, generator=generator).double() * self.scale
+            values = values.round() if self.whole else values
             return (values if self.least is None else values.abs() + self.least).to(dtype)
         if self.kind == "mask":
             return torch.rand(shape, generator=generator) < 0.7

@@ -3,6 +3,7 @@
 from bridge.layers.arithmetic import abs, add, divide, exp, log, matmul, multiply, power, scale, sqrt, subtract
 from bridge.layers.attention import attention, multi_head_attention
 from bridge.layers.build import GraphBuilder, Value, chain
+from bridge.layers.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from bridge.layers.elementary import (
     celu,
     elu,
@@ -21,18 +22,37 @@ from bridge.layers.elementary import (
     tanh,
 )
 from bridge.layers.normalization import layer_norm
+from bridge.layers.pooling import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_mean_pool1d,
+    adaptive_mean_pool2d,
+    max_pool1d,
+    max_pool2d,
+    mean_pool1d,
+    mean_pool2d,
+)
 from bridge.layers.recurrent import gru, lstm, rnn
+from bridge.layers.resampling import pad, upsample2d
 from bridge.layers.shaping import concat, flatten, identity, mean, permute, reshape, slice, split, sum
 
 __all__ = [
     "GraphBuilder",
     "Value",
     "abs",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_mean_pool1d",
+    "adaptive_mean_pool2d",
     "add",
     "attention",
     "celu",
     "chain",
     "concat",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "divide",
     "elu",
     "exp",
@@ -48,10 +68,15 @@ __all__ = [
     "log_softmax",
     "lstm",
     "matmul",
+    "max_pool1d",
+    "max_pool2d",
     "mean",
+    "mean_pool1d",
+    "mean_pool2d",
     "mish",
     "multi_head_attention",
     "multiply",
+    "pad",
     "permute",
     "power",
     "relu",
@@ -69,4 +94,5 @@ __all__ = [
     "subtract",
     "sum",
     "tanh",
+    "upsample2d",
 ]

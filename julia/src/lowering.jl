@@ -33,12 +33,15 @@ end
 new_values!(l::Lowering, n::Integer) = collect((l.values + 1):(l.values += n))
 
 """
-    lower(fragment, instances, engine) -> StepIsland
+    lower(fragment, instances, parts = [], engine) -> StepIsland
 
 `instances` holds, for each component of the fragment, the instance of the user's model, or `nothing` for a graph, which is
-made of the operations of `engine`.
+made of the operations of `engine`. Each of `parts` is one step.
 """
-function lower(fragment::Schema.Fragment, instances::Vector, engine::Engine = ENGINES[engine_name()])
+function lower(
+    fragment::Schema.Fragment, instances::Vector, parts::Vector{TorchPart} = TorchPart[],
+    engine::Engine = ENGINES[engine_name()],
+)
     l = Lowering(Step[], 0, Dict{UInt32,Int}(), Set{Int}(), String[], Dict(s.name => s for s in fragment.spaces),
                  Dict(a.name => a for a in fragment.arrows), Dict{String,Tuple{Schema.Component,Any,UnitRange{Int}}}(),
                  ParameterSlot[], engine, 0)
@@ -50,8 +53,16 @@ function lower(fragment::Schema.Fragment, instances::Vector, engine::Engine = EN
         register in fragment.sourceless && push!(l.sourceless, l.values)
     end
     inputs = input_spaces(l, fragment)
-    for instruction in fragment.instructions
-        add_instruction!(l, instruction)
+    starts, k = Dict(first(part.places) => part for part in parts), 1
+    while k <= length(fragment.instructions)
+        part = get(starts, k, nothing)
+        if part === nothing
+            add_instruction!(l, fragment.instructions[k])
+            k += 1
+        else
+            add_part!(l, part, fragment.instructions[part.places])
+            k = last(part.places) + 1
+        end
     end
     outputs = [l.registers[r] for r in fragment.outputs]
     places = Places(l.steps, l.values)
@@ -59,7 +70,7 @@ function lower(fragment::Schema.Fragment, instances::Vector, engine::Engine = EN
                       output_places(places, outputs), Workspace())
 end
 
-function add_component!(l::Lowering, component::Schema.Component, instance::Union{Instance,Nothing})
+function add_component!(l::Lowering, component::Schema.Component, instance::Union{Instance,TorchInstance,Nothing})
     first_place = length(l.parameters) + 1
     if instance === nothing
         T = parameter_type(l, component)
@@ -72,7 +83,7 @@ function add_component!(l::Lowering, component::Schema.Component, instance::Unio
         end
         operation = stages(l.engine, graph(component))
     else
-        for (path, array) in zip(instance.paths, instance.parameters)
+        for (path, array) in parameter_pairs(instance)
             element = "parameter '$path' of component '$(component.name)'"
             push!(l.parameters, ParameterSlot(element, eltype(array), collect(Int, size(array)), array))
         end
@@ -81,6 +92,9 @@ function add_component!(l::Lowering, component::Schema.Component, instance::Unio
     l.components[component.name] = (component, operation, first_place:length(l.parameters))
     return nothing
 end
+
+parameter_pairs(i::Instance) = zip(i.paths, i.parameters)
+parameter_pairs(i::TorchInstance) = i.parameters
 
 graph(component::Schema.Component) = component.graph::Schema.LayerGraph
 
@@ -123,6 +137,23 @@ function add_instruction!(l::Lowering, i::Schema.Instruction)
     for (register, value) in zip(i.outputs, outputs)
         l.registers[register] = value
     end
+    return nothing
+end
+
+function add_part!(l::Lowering, part::TorchPart, instructions::Vector{Schema.Instruction})
+    sourceless = Set{UInt32}(r for r in part.inputs if l.registers[r] in l.sourceless)
+    for i in instructions
+        issubset(i.inputs, sourceless) && union!(sourceless, i.outputs)
+    end
+    inputs, outputs = Int[l.registers[r] for r in part.inputs], new_values!(l, length(part.outputs))
+    parameters = reduce(vcat, Vector{Int}[l.components[name][3] for name in part.components]; init = Int[])
+    expected = [Expectation(l, "$(part.island.element), output $(k - 1)", space) for (k, space) in enumerate(part.spaces)]
+    push!(l.steps, Step(part.island.element, part.island, inputs, outputs, parameters, FOLLOW, expected, l.applications, 0))
+    for (register, value) in zip(part.outputs, outputs)
+        l.registers[register] = value
+        register in sourceless && push!(l.sourceless, value)
+    end
+    l.applications += count(i -> i.operation == Schema.OPERATION_APPLY, instructions)
     return nothing
 end
 

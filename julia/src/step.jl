@@ -16,7 +16,7 @@ struct Step
     operation::Any
     inputs::Vector{Int}
     outputs::Vector{Int}
-    parameters::UnitRange{Int}
+    parameters::Union{UnitRange{Int},Vector{Int}}
     mode::ModeRule
     expected::Vector{Expectation}
     application::Int

@@ -14,6 +14,7 @@ using Test
     include("shaping.jl")
     include("recurrent.jl")
     include("attention.jl")
+    include("spatial.jl")
     include("engine.jl")
     include("shared_blas.jl")
     include("flux.jl")
@@ -22,4 +23,5 @@ using Test
     include("optimizers.jl")
     include("json.jl")
     include("checkpoint.jl")
+    include("progress.jl")
 end

@@ -15,10 +15,12 @@ from typing import Any
 import torch
 from layer_cases import Call, Case, Input
 from layer_cases_arithmetic import CASES as ARITHMETIC
+from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTION
 from layer_cases_elementary import CASES as ELEMENTARY
 from layer_cases_normalization import CASES as NORMALIZATION
 from layer_cases_pooling import CASES as POOLING
+from layer_cases_recurrent import CASES as RECURRENT
 from layer_cases_resampling import CASES as RESAMPLING
 from layer_cases_shaping import CASES as SHAPING
 from torch import Tensor
@@ -43,6 +45,8 @@ FAMILIES = {
     "normalization": NORMALIZATION,
     "arithmetic": ARITHMETIC,
     "shaping": SHAPING,
+    "recurrent": RECURRENT,
+    "attention": ATTENTION,
 }
 
 Found = dict[str, Tensor]

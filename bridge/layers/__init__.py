@@ -1,6 +1,7 @@
 """The portable layer set: the same function, parameters and gradients in every engine."""
 
 from bridge.layers.arithmetic import abs, add, divide, exp, log, matmul, multiply, power, scale, sqrt, subtract
+from bridge.layers.attention import attention, multi_head_attention
 from bridge.layers.build import GraphBuilder, Value, chain
 from bridge.layers.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from bridge.layers.elementary import (
@@ -31,6 +32,7 @@ from bridge.layers.pooling import (
     mean_pool1d,
     mean_pool2d,
 )
+from bridge.layers.recurrent import gru, lstm, rnn
 from bridge.layers.resampling import pad, upsample2d
 from bridge.layers.shaping import concat, flatten, identity, mean, permute, reshape, slice, split, sum
 
@@ -43,6 +45,7 @@ __all__ = [
     "adaptive_mean_pool1d",
     "adaptive_mean_pool2d",
     "add",
+    "attention",
     "celu",
     "chain",
     "concat",
@@ -55,6 +58,7 @@ __all__ = [
     "exp",
     "flatten",
     "gelu",
+    "gru",
     "hardsigmoid",
     "identity",
     "layer_norm",
@@ -62,6 +66,7 @@ __all__ = [
     "linear",
     "log",
     "log_softmax",
+    "lstm",
     "matmul",
     "max_pool1d",
     "max_pool2d",
@@ -69,6 +74,7 @@ __all__ = [
     "mean_pool1d",
     "mean_pool2d",
     "mish",
+    "multi_head_attention",
     "multiply",
     "pad",
     "permute",
@@ -76,6 +82,7 @@ __all__ = [
     "relu",
     "relu6",
     "reshape",
+    "rnn",
     "scale",
     "sigmoid",
     "silu",

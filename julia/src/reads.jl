@@ -17,6 +17,12 @@ reads(::Union{Softmax,LogSoftmax}) = (inputs = false, values = true, parameters 
 reads(::Activation) = (inputs = true, values = false, parameters = ())
 reads(::Union{Relu,Sigmoid,Tanh,Exp,Sqrt}) = (inputs = false, values = true, parameters = ())
 
+reads(layer::Recurrent) =
+    (inputs = true, values = false, parameters = (true, true, ntuple(_ -> false, layer.of.biases)...))
+reads(::Attention) = (inputs = true, values = false, parameters = ())
+reads(layer::MultiHeadAttention) =
+    (inputs = true, values = false, parameters = map(name -> endswith(name, "weight"), parameter_names(layer)))
+
 "Whether an operation's value is its input in another shape."
 is_view(::Any) = false
 is_view(::Union{Identity,Reshaping}) = true

@@ -12,6 +12,8 @@ using Test
     include("gradients.jl")
     include("layers.jl")
     include("shaping.jl")
+    include("recurrent.jl")
+    include("attention.jl")
     include("spatial.jl")
     include("engine.jl")
     include("shared_blas.jl")

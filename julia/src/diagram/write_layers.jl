@@ -94,6 +94,21 @@ slice(axis, start, stop, step = 1) = layer("slice", "axis" => axis, "start" => s
 mean(axes...; keep = false) = layer("mean", "axes" => axes, "keep" => keep)
 sum(axes...; keep = false) = layer("sum", "axes" => axes, "keep" => keep)
 
+rnn(inputs, hidden; nonlinearity = "tanh", options...) =
+    recurrent("rnn", inputs, hidden, "nonlinearity" => nonlinearity; options...)
+gru(inputs, hidden; options...) = recurrent("gru", inputs, hidden; options...)
+lstm(inputs, hidden; options...) = recurrent("lstm", inputs, hidden; options...)
+recurrent(operation, inputs, hidden, more...; biases = 2, reverse = false, lengths = false, initial = false) =
+    layer(operation, "in" => inputs, "hidden" => hidden, "biases" => biases, "reverse" => reverse, "lengths" => lengths,
+          "initial" => initial, more...)
+attention(; causal = false, mask = "none", scale = 0.0) =
+    layer("attention", "causal" => causal, "mask" => mask, "scale" => scale)
+multi_head_attention(width, heads; key_width = width, value_width = width, bias = true, causal = false, key_mask = false,
+                     mask = false, init = "xavier_uniform") =
+    layer("multi_head_attention", "width" => width, "heads" => heads, "key_width" => key_width,
+          "value_width" => value_width, "bias" => bias, "causal" => causal, "key_mask" => key_mask, "mask" => mask,
+          "init" => init)
+
 """
     GraphBuilder(inputs = 1)
 

@@ -43,15 +43,21 @@ end
 
 "The size of the inputs with their axes of size 1 repeated; the batch is never repeated."
 function common_size(layer::Arithmetic, inputs::Tuple{Vararg{Array{T,N}}}) where {T,N}
-    sizes = map(size, inputs)
-    common = ntuple(i -> axis_size(map(s -> s[i], sizes)), N)
-    fits = N > 0 && all(s -> all(i -> s[i] == common[i] || (s[i] == 1 && i < N), 1:N), sizes)
-    fits && return common
-    throw(BridgeError("layer '$(operation(layer))'", "inputs of one size, but for axes of size 1", join(sizes, " and ")))
+    all(x -> size(x) == size(inputs[1]), inputs) && return size(inputs[1])
+    common = common_sizes(operation(layer), Vector{Int}[sizes_of(x) for x in inputs])
+    return ntuple(i -> common[i], N)
 end
 
-"The size that is not 1, where there is one."
-axis_size(sizes::Tuple) = (k = findfirst(!=(1), sizes); k === nothing ? 1 : sizes[k])
+function common_sizes(operation::String, all_sizes::Vector{Vector{Int}})
+    common = copy(all_sizes[1])
+    for sizes in all_sizes, (i, n) in enumerate(sizes)
+        common[i] == n && continue
+        1 in (n, common[i]) && i < length(sizes) ||
+            throw(BridgeError("layer '$operation'", "inputs of one size, but for axes of size 1", join(all_sizes, " and ")))
+        common[i] = n == 1 ? common[i] : n
+    end
+    return common
+end
 
 combine!(::Add, y::Array, a::Array, b::Array) = each!(+, y, a, b)
 combine!(::Subtract, y::Array, a::Array, b::Array) = each!(-, y, a, b)

@@ -14,6 +14,23 @@ end
 Attention(a::Attributes) =
     Attention(attribute(a, "causal", Bool), attribute(a, "mask", String) == "boolean", attribute(a, "scale", Float64))
 
+input_kinds(layer::Attention) = (FLOATS, FLOATS, FLOATS, (layer.masked ? (MASKS,) : ())...)
+
+function sample_shape(layer::Attention, where, inputs::Vector{SampleShape})
+    query, key, value = inputs
+    length(query) >= 2 || refuse_shape(where, "a query with two or more axes", query)
+    leading, steps = query[1:end-2], query[end-1]
+    length(key) == length(query) && key[1:end-2] == leading && key[end] == query[end] ||
+        refuse_shape(where, "a key of shape $(shape_text(query)), but for axis -2", key)
+    length(value) == length(query) && value[1:end-1] == key[1:end-1] ||
+        refuse_shape(where, "a value of shape $(shape_text(key)), but for axis -1", value)
+    for mask in inputs[4:end]
+        whole = [leading; steps; key[end-1]]
+        mask == [steps; key[end-1]] || mask == whole || refuse_shape(where, "a mask of shape $(shape_text(whole))", mask)
+    end
+    return SampleShape([query[1:end-1]; value[end]])
+end
+
 function block_sizes(layer::Attention, inputs::Tuple)
     q, k, v = inputs
     leading = size(q)[3:end]

@@ -11,22 +11,26 @@ Gru(a::Attributes) = Gru(Recurrence(a))
 operation(::Gru) = "gru"
 gates(::Gru) = 3
 
-function run_steps(layer::Gru, parameters::Tuple, x::Array{T,3}, lengths, initial::Tuple, memory::Memory) where {T}
+function run_steps(
+    layer::Gru, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int}, initial::Tuple,
+    memory::Memory,
+) where {T}
     hidden, (_, steps, batch) = layer.of.hidden, size(x)
     y = output!(memory, 1, T, (hidden, steps, batch))
     xs = in_steps(layer, x, lengths, memory)
-    activated = from_inputs(xs, parameters[1], length(parameters) > 2 ? parameters[3] : nothing, memory)
-    h = state_sequence(isempty(initial) ? nothing : initial[1], hidden, batch, steps, T, memory)
+    activated = from_inputs(xs, weight_ih, biases[1], memory)
+    h = state_sequence(initial[1], hidden, batch, steps, memory)
     # What the gates get from the state before; of it the part for n is kept for the way back.
     from_state, of_n = scratch!(memory, T, (3hidden, batch)), scratch!(memory, T, (hidden, batch, steps))
-    bias = length(parameters) > 3 ? parameters[4] : nothing
+    bias = biases[2]
     rows, bytes = 3hidden, sizeof(T)
-    GC.@preserve y activated h from_state of_n parameters for step in 1:steps
+    GC.@preserve y activated h from_state of_n weight_hh for step in 1:steps
         before = (step - 1) * batch
         gates_at, h_at = pointer(activated) + before * rows * bytes, pointer(h) + before * hidden * bytes
         of_n_at, time = pointer(of_n) + before * hidden * bytes, time_of(layer, step, steps)
-        bias === nothing || fill_columns!(from_state, bias, batch)
-        gemm!('T', 'N', rows, batch, hidden, pointer(parameters[2]), hidden, h_at, hidden, T(bias !== nothing), pointer(from_state), rows)
+        isempty(bias) || fill_columns!(from_state, bias, batch)
+        gemm!('T', 'N', rows, batch, hidden, pointer(weight_hh), hidden, h_at, hidden, T(!isempty(bias)),
+              pointer(from_state), rows)
         parts(batch, least_columns(hidden)) do first, last, _
             for b in first:last
                 o, next = (b - 1) * hidden * bytes, (batch + b - 1) * hidden * bytes
@@ -59,13 +63,13 @@ function gru_column!(y::Ptr{T}, h::Ptr{T}, of_n::Ptr{T}, gates::Ptr{T}, from_sta
     end
 end
 
-function pull_steps(layer::Gru, parameters::Tuple, lengths, residual::Tuple, dvalues::Tuple, memory::Memory)
+function pull_steps(layer::Gru, weight::Matrix, lengths::Vector{Int}, residual::Tuple, dvalues::Tuple, memory::Memory)
     _, h, activated, of_n = residual
-    return gru_gradients(layer, parameters[2], lengths, h, activated, of_n, dvalues[1], dvalues[2], memory)
+    return gru_gradients(layer, weight, lengths, h, activated, of_n, dvalues[1], dvalues[2], memory)
 end
 
 function gru_gradients(
-    layer::Gru, weight::Matrix{T}, lengths, h::Array{T,3}, activated::Array{T,3}, of_n::Array{T,3}, dy::Array{T,3},
+    layer::Gru, weight::Matrix{T}, lengths::Vector{Int}, h::Array{T,3}, activated::Array{T,3}, of_n::Array{T,3}, dy::Array{T,3},
     dh_last::Matrix{T}, memory::Memory,
 ) where {T}
     hidden, steps, batch = size(dy)

@@ -12,21 +12,23 @@ operation(::Lstm) = "lstm"
 gates(::Lstm) = 4
 states(::Lstm) = 2
 
-function run_steps(layer::Lstm, parameters::Tuple, x::Array{T,3}, lengths, initial::Tuple, memory::Memory) where {T}
+function run_steps(
+    layer::Lstm, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int}, initial::Tuple,
+    memory::Memory,
+) where {T}
     hidden, (_, steps, batch) = layer.of.hidden, size(x)
-    h0, c0 = isempty(initial) ? (nothing, nothing) : initial
     y = output!(memory, 1, T, (hidden, steps, batch))
     xs = in_steps(layer, x, lengths, memory)
-    activated = from_inputs(xs, parameters[1], joint_bias(parameters, memory), memory)
-    h = state_sequence(h0, hidden, batch, steps, T, memory)
-    c = state_sequence(c0, hidden, batch, steps, T, memory)
+    activated = from_inputs(xs, weight_ih, joint_bias(biases, memory), memory)
+    h = state_sequence(initial[1], hidden, batch, steps, memory)
+    c = state_sequence(initial[2], hidden, batch, steps, memory)
     tanh_c = scratch!(memory, T, (hidden, batch, steps))
     rows, bytes = 4hidden, sizeof(T)
-    GC.@preserve y activated h c tanh_c parameters for step in 1:steps
+    GC.@preserve y activated h c tanh_c weight_hh for step in 1:steps
         before, time = (step - 1) * batch, time_of(layer, step, steps)
         gates_at, h_at = pointer(activated) + before * rows * bytes, pointer(h) + before * hidden * bytes
         c_at, tanh_at = pointer(c) + before * hidden * bytes, pointer(tanh_c) + before * hidden * bytes
-        gemm!('T', 'N', rows, batch, hidden, pointer(parameters[2]), hidden, h_at, hidden, one(T), gates_at, rows)
+        gemm!('T', 'N', rows, batch, hidden, pointer(weight_hh), hidden, h_at, hidden, one(T), gates_at, rows)
         parts(batch, least_columns(hidden)) do first, last, _
             for b in first:last
                 o, next = (b - 1) * hidden * bytes, (batch + b - 1) * hidden * bytes
@@ -64,13 +66,13 @@ function lstm_column!(y::Ptr{T}, h::Ptr{T}, c::Ptr{T}, tanh_c::Ptr{T}, gates::Pt
     end
 end
 
-function pull_steps(layer::Lstm, parameters::Tuple, lengths, residual::Tuple, dvalues::Tuple, memory::Memory)
+function pull_steps(layer::Lstm, weight::Matrix, lengths::Vector{Int}, residual::Tuple, dvalues::Tuple, memory::Memory)
     _, _, activated, c, tanh_c = residual
-    return lstm_gradients(layer, parameters[2], lengths, activated, c, tanh_c, dvalues..., memory)
+    return lstm_gradients(layer, weight, lengths, activated, c, tanh_c, dvalues..., memory)
 end
 
 function lstm_gradients(
-    layer::Lstm, weight::Matrix{T}, lengths, activated::Array{T,3}, c::Array{T,3}, tanh_c::Array{T,3}, dy::Array{T,3},
+    layer::Lstm, weight::Matrix{T}, lengths::Vector{Int}, activated::Array{T,3}, c::Array{T,3}, tanh_c::Array{T,3}, dy::Array{T,3},
     dh_last::Matrix{T}, dc_last::Matrix{T}, memory::Memory,
 ) where {T}
     hidden, steps, batch = size(dy)

@@ -30,6 +30,37 @@ function parameter_shapes(layer::MultiHeadAttention)
     return (projections..., bias, bias, bias, (width, width), bias)
 end
 
+"What torch.nn.MultiheadAttention starts with: it draws the first three weights as one matrix where all widths are equal."
+function initial_multi_head(a::Attributes, name::String)
+    width = attribute(a, "width", Int)
+    (attribute(a, "init", String) == "zeros" || endswith(name, "bias")) && return ConstantValues(0)
+    name == "out_weight" && return UniformValues(1 / sqrt(width))
+    inputs = name == "q_weight" ? width : attribute(a, name == "k_weight" ? "key_width" : "value_width", Int)
+    packed = attribute(a, "key_width", Int) == attribute(a, "value_width", Int) == width
+    return UniformValues(sqrt(6) / sqrt((packed ? 3 * width : width) + inputs))
+end
+
+check_layer(layer::MultiHeadAttention, where) = layer.width % layer.heads == 0 ||
+    refuse(where, "a width that is a multiple of $(layer.heads) heads", string(layer.width), "layer")
+
+input_kinds(layer::MultiHeadAttention) = (FLOATS, FLOATS, FLOATS, ntuple(_ -> MASKS, layer.key_mask + layer.mask)...)
+
+function sample_shape(layer::MultiHeadAttention, where, inputs::Vector{SampleShape})
+    query, key, value = inputs
+    widths = (layer.width, layer.key_width, layer.value_width)
+    for (name, shape, width) in zip(("query", "key", "value"), inputs, widths)
+        length(shape) == 2 && shape[2] == width ||
+            refuse_shape(where, "a $name of two axes, the last of size $width", shape)
+    end
+    value[1] == key[1] ||
+        refuse_shape(where, "a value with the first axis of the key, $(shape_text(key))", value)
+    expected = [(layer.key_mask ? ([key[1]],) : ())..., (layer.mask ? ([query[1], key[1]],) : ())...]
+    for (mask, shape) in zip(inputs[4:end], expected)
+        mask == shape || refuse_shape(where, "a mask of shape $(shape_text(shape))", mask)
+    end
+    return query
+end
+
 "The places of the weights and of the biases (0 for none) of query, key, value and output among the parameters."
 weight_places(layer::MultiHeadAttention) = layer.bias ? (1, 2, 3, 7) : (1, 2, 3, 4)
 bias_places(layer::MultiHeadAttention) = layer.bias ? (4, 5, 6, 8) : (0, 0, 0, 0)

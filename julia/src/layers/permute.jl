@@ -33,12 +33,12 @@ end
 
 "Copy `x` with its axes in another order: axis i of `y` is axis `order[i]` of `x`."
 function permute!(y::Array{T,N}, x::Array{T,N}, order::NTuple{N,Int}) where {T,N}
-    from = strides_of(size(x))
-    GC.@preserve y x copy_permuted!(pointer(y), pointer(x), Walk(size(y), strides_of(size(y)), Int[from[k] for k in order]))
+    GC.@preserve y x copy_permuted!(pointer(y), sizes_of(y), pointer(x), strides_of(sizes_of(x))[collect(order)])
     return y
 end
 
-function copy_permuted!(y::Ptr{T}, x::Ptr{T}, walk::Walk{2}) where {T}
+function copy_permuted!(y::Ptr{T}, sizes::Vector{Int}, x::Ptr{T}, strides::Vector{Int}) where {T}
+    walk = Walk(sizes, strides_of(sizes), strides)
     near = findfirst(==(1), walk.strides[2])
     if near === nothing || near == 1
         n = walk.sizes[1]

@@ -33,10 +33,12 @@ operation(::Mean) = "mean"
 
 "The size of the value with the axes that are reduced kept."
 function kept_size(layer::Reduction, x::Array{T,N}) where {T,N}
-    all(place -> place < N, layer.places) && return ntuple(i -> i in layer.places ? 1 : size(x, i), N)
-    expected = "a sample with the axes $(join(.-layer.places, ", "))"
-    throw(BridgeError("layer '$(operation(layer))'", expected, "one of $(N - 1) axes"))
+    maximum(layer.places) < N || refuse_axes(operation(layer), layer.places, N - 1)
+    return ntuple(i -> i in layer.places ? 1 : size(x, i), N)
 end
+
+refuse_axes(operation::String, places::Vector{Int}, axes::Int) =
+    throw(BridgeError("layer '$operation'", "a sample with the axes $(join(.-places, ", "))", "one of $axes axes"))
 
 function forward(layer::Reduction, ::Tuple{}, inputs::Tuple{Array{T}}, memory::Memory, ::Any) where {T}
     x = inputs[1]

@@ -11,17 +11,20 @@ rnn(a::Attributes) = Rnn(Recurrence(a), attribute(a, "nonlinearity", String) == 
 operation(::Rnn) = "rnn"
 gates(::Rnn) = 1
 
-function run_steps(layer::Rnn, parameters::Tuple, x::Array{T,3}, lengths, initial::Tuple, memory::Memory) where {T}
+function run_steps(
+    layer::Rnn, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int}, initial::Tuple,
+    memory::Memory,
+) where {T}
     hidden, (_, steps, batch) = layer.of.hidden, size(x)
     y = output!(memory, 1, T, (hidden, steps, batch))
     xs = in_steps(layer, x, lengths, memory)
-    sums = from_inputs(xs, parameters[1], joint_bias(parameters, memory), memory)
-    h = state_sequence(isempty(initial) ? nothing : initial[1], hidden, batch, steps, T, memory)
+    sums = from_inputs(xs, weight_ih, joint_bias(biases, memory), memory)
+    h = state_sequence(initial[1], hidden, batch, steps, memory)
     bytes = sizeof(T)
-    GC.@preserve y sums h parameters for step in 1:steps
+    GC.@preserve y sums h weight_hh for step in 1:steps
         before, time = (step - 1) * batch, time_of(layer, step, steps)
         sums_at, h_at = pointer(sums) + before * hidden * bytes, pointer(h) + before * hidden * bytes
-        gemm!('T', 'N', hidden, batch, hidden, pointer(parameters[2]), hidden, h_at, hidden, one(T), sums_at, hidden)
+        gemm!('T', 'N', hidden, batch, hidden, pointer(weight_hh), hidden, h_at, hidden, one(T), sums_at, hidden)
         parts(batch, least_columns(hidden)) do first, last, _
             for b in first:last
                 o, next = (b - 1) * hidden * bytes, (batch + b - 1) * hidden * bytes
@@ -46,12 +49,12 @@ function rnn_column!(activation::Activation, y::Ptr{T}, h::Ptr{T}, sum::Ptr{T}, 
     end
 end
 
-function pull_steps(layer::Rnn, parameters::Tuple, lengths, residual::Tuple, dvalues::Tuple, memory::Memory)
-    return rnn_gradients(layer, parameters[2], lengths, residual[2], dvalues[1], dvalues[2], memory)
+function pull_steps(layer::Rnn, weight::Matrix, lengths::Vector{Int}, residual::Tuple, dvalues::Tuple, memory::Memory)
+    return rnn_gradients(layer, weight, lengths, residual[2], dvalues[1], dvalues[2], memory)
 end
 
 function rnn_gradients(
-    layer::Rnn, weight::Matrix{T}, lengths, h::Array{T,3}, dy::Array{T,3}, dh_last::Matrix{T}, memory::Memory,
+    layer::Rnn, weight::Matrix{T}, lengths::Vector{Int}, h::Array{T,3}, dy::Array{T,3}, dh_last::Matrix{T}, memory::Memory,
 ) where {T}
     hidden, steps, batch = size(dy)
     dsums = scratch!(memory, T, (hidden, batch, steps))

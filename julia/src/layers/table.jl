@@ -121,8 +121,37 @@ const SHAPING = Rows(
     "sum" => LayerDefinition(Sum, AXES, KEEP),
 )
 
+const RECURRENCE = (
+    AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("hidden", Int, nothing, SIZE),
+    AttributeDefinition("biases", Int, 2, Constraint("0, 1 or 2", value -> value in 0:2)),
+    AttributeDefinition("reverse", Bool, false), AttributeDefinition("lengths", Bool, false),
+    AttributeDefinition("initial", Bool, false),
+)
+
+const RECURRENT = Rows(
+    "rnn" => LayerDefinition(
+        rnn, AttributeDefinition("nonlinearity", String, "tanh", one_of("tanh", "relu")), RECURRENCE...;
+        initial = initial_recurrent),
+    "gru" => LayerDefinition(Gru, RECURRENCE...; initial = initial_recurrent),
+    "lstm" => LayerDefinition(Lstm, RECURRENCE...; initial = initial_recurrent),
+)
+
+const ATTENTION = Rows(
+    "attention" => LayerDefinition(
+        Attention, AttributeDefinition("causal", Bool, false),
+        AttributeDefinition("mask", String, "none", one_of("none", "boolean")), AttributeDefinition("scale", Float64, 0.0)),
+    "multi_head_attention" => LayerDefinition(
+        MultiHeadAttention,
+        (AttributeDefinition(name, Int, nothing, SIZE) for name in ("width", "heads", "key_width", "value_width"))...,
+        AttributeDefinition("bias", Bool, true),
+        (AttributeDefinition(name, Bool, false) for name in ("causal", "key_mask", "mask"))...,
+        AttributeDefinition("init", String, "xavier_uniform", one_of("xavier_uniform", "zeros"));
+        initial = initial_multi_head),
+)
+
 "The rows by operation; each is version 1 of its meaning."
-const LAYERS = merge(ELEMENTARY, CONVOLUTION, POOLING, RESAMPLING, NORMALIZATION, ARITHMETIC, SHAPING)
+const LAYERS =
+    merge(ELEMENTARY, CONVOLUTION, POOLING, RESAMPLING, NORMALIZATION, ARITHMETIC, SHAPING, RECURRENT, ATTENTION)
 
 "The row of a layer; an unknown operation or version is refused, about `where`."
 function definition(operation::AbstractString, version::Integer, where)

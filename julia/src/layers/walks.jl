@@ -13,7 +13,7 @@ struct Walk{A}
     strides::NTuple{A,Vector{Int}}
 end
 
-function Walk(sizes::Dims, strides::Vararg{Vector{Int},A}) where {A}
+function Walk(sizes::Vector{Int}, strides::Vararg{Vector{Int},A}) where {A}
     walk = Walk{A}(Int[], ntuple(_ -> Int[], A))
     for i in eachindex(sizes)
         sizes[i] == 1 && continue
@@ -28,10 +28,16 @@ function Walk(sizes::Dims, strides::Vararg{Vector{Int},A}) where {A}
     return walk
 end
 
+sizes_of(a::Array) = Int[size(a, i) for i in 1:ndims(a)]
+
 "The strides of an array of this size, 0 along axes of size 1."
-function strides_of(sizes::Dims)
-    total = 1
-    return Int[(stride = n == 1 ? 0 : total; total *= n; stride) for n in sizes]
+function strides_of(sizes::Vector{Int})
+    strides, total = similar(sizes), 1
+    for (i, n) in enumerate(sizes)
+        strides[i] = n == 1 ? 0 : total
+        total *= n
+    end
+    return strides
 end
 
 "Call `f(offsets)` for each place of the walk along all axes but the first, with the offset of each array there."
@@ -51,12 +57,13 @@ function runs_along(f::F, walk::Walk{A}, axis::Int, first::Int, last::Int, offse
     end
 end
 
+# The first lines are compiled for each rank, what they call is not.
 "Set each element of `y` to `f` of those of `a` and `b`, whose axes of size 1 are repeated."
 function each!(f::F, y::Array{T}, a::Array{T}, b::Array{T}) where {F,T}
     GC.@preserve y a b if size(y) == size(a) == size(b)
         each_element!(f, pointer(y), pointer(a), pointer(b), length(y))
     else
-        each_repeated!(f, pointer(y), pointer(a), pointer(b), Walk(size(y), strides_of(size(y)), strides_of(size(a)), strides_of(size(b))))
+        each_repeated!(f, pointer(y), sizes_of(y), pointer(a), sizes_of(a), pointer(b), sizes_of(b))
     end
     return y
 end
@@ -69,7 +76,10 @@ function each_element!(f::F, y::Ptr{T}, a::Ptr{T}, b::Ptr{T}, n::Int) where {F,T
     end
 end
 
-function each_repeated!(f::F, y::Ptr{T}, a::Ptr{T}, b::Ptr{T}, walk::Walk{3}) where {F,T}
+function each_repeated!(
+    f::F, y::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a::Vector{Int}, b::Ptr{T}, sizes_b::Vector{Int},
+) where {F,T}
+    walk = Walk(sizes, strides_of(sizes), strides_of(sizes_a), strides_of(sizes_b))
     n, steps = walk.sizes[1], map(s -> s[1], walk.strides)
     each_run(walk) do offsets
         to, p, q = y + offsets[1] * sizeof(T), a + offsets[2] * sizeof(T), b + offsets[3] * sizeof(T)
@@ -93,11 +103,12 @@ end
 
 "Set each element of `y` to `f` of that of `a`, whose axes of size 1 are repeated."
 function each!(f::F, y::Array{T}, a::Array{T}) where {F,T}
-    GC.@preserve y a each_repeated!(f, pointer(y), pointer(a), Walk(size(y), strides_of(size(y)), strides_of(size(a))))
+    GC.@preserve y a each_repeated!(f, pointer(y), sizes_of(y), pointer(a), sizes_of(a))
     return y
 end
 
-function each_repeated!(f::F, y::Ptr{T}, a::Ptr{T}, walk::Walk{2}) where {F,T}
+function each_repeated!(f::F, y::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a::Vector{Int}) where {F,T}
+    walk = Walk(sizes, strides_of(sizes), strides_of(sizes_a))
     n, step = walk.sizes[1], walk.strides[2][1]
     each_run(walk) do offsets
         to, from = y + offsets[1] * sizeof(T), a + offsets[2] * sizeof(T)
@@ -117,13 +128,12 @@ end
 "Set `total` to the sum of `a` over the axes that have size 1 in `total`, and more in `a`."
 function sum_to!(total::Array{T}, a::Array{T}) where {T}
     fill!(total, zero(T))
-    GC.@preserve total a begin
-        add_runs!(pointer(total), pointer(a), Walk(size(a), strides_of(size(total)), strides_of(size(a))))
-    end
+    GC.@preserve total a add_runs!(pointer(total), sizes_of(total), pointer(a), sizes_of(a))
     return total
 end
 
-function add_runs!(total::Ptr{T}, a::Ptr{T}, walk::Walk{2}) where {T}
+function add_runs!(total::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a::Vector{Int}) where {T}
+    walk = Walk(sizes_a, strides_of(sizes), strides_of(sizes_a))
     n, axes, step = walk.sizes[1], length(walk.sizes), walk.strides[1][1]
     add_run(offsets) = add_run!(total + offsets[1] * sizeof(T), step, a + offsets[2] * sizeof(T), n)
     # Threads would meet in a sum over the last axis.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.errors import FileError as FileError
     from bridge.errors import JuliaError as JuliaError
     from bridge.errors import JuliaUnavailable as JuliaUnavailable
+    from bridge.errors import PortError as PortError
     from bridge.errors import UnsupportedError as UnsupportedError
     from bridge.julia.session import collect as collect
     from bridge.julia.session import stats as stats
@@ -61,6 +62,7 @@ EXPORTS = {
     "JuliaUnavailable": "bridge.errors",
     "Losses": "bridge.torch",
     "Objective": "bridge.torch",
+    "PortError": "bridge.errors",
     "Term": "bridge.diagram.builder",
     "TorchReference": "bridge.diagram.ir",
     "UnsupportedError": "bridge.errors",
@@ -86,7 +88,7 @@ EXPORTS = {
 }
 
 #: Subpackages, found as attributes before anything imports them.
-PACKAGES = ("diagram", "julia", "layers", "plan", "schema", "torch", "train")
+PACKAGES = ("diagram", "julia", "layers", "plan", "port", "schema", "torch", "train")
 
 __all__ = [*EXPORTS, *PACKAGES]
 

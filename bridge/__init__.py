@@ -44,7 +44,10 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.torch import compile as compile
     from bridge.train import fit as fit
     from bridge.train import load_checkpoint as load_checkpoint
+    from bridge.train import load_weights as load_weights
+    from bridge.train import read_weights as read_weights
     from bridge.train import save_checkpoint as save_checkpoint
+    from bridge.train import save_weights as save_weights
 
 __version__ = "0.1.0"
 
@@ -80,10 +83,13 @@ EXPORTS = {
     "kl": "bridge.diagram.divergences",
     "load": "bridge.schema.files",
     "load_checkpoint": "bridge.train",
+    "load_weights": "bridge.train",
     "mae": "bridge.diagram.divergences",
     "mse": "bridge.diagram.divergences",
+    "read_weights": "bridge.train",
     "save": "bridge.schema.files",
     "save_checkpoint": "bridge.train",
+    "save_weights": "bridge.train",
     "stats": "bridge.julia.session",
 }
 

@@ -98,10 +98,11 @@ def _refusal(error: Exception) -> PortError:
     frames = [(f.filename, f.lineno or 0, f.line or "") for f in traceback.extract_tb(error.__traceback__)]
     frames += [(file, int(line), code) for file, line, code in re.findall(FRAME, text)]
     source = _user_line(frame for frame in frames if "bridge/port" not in frame[0])
-    if "data-dependent" in text:
-        return PortError("the module itself", "a forward that does not depend on the numbers", "a decision on them", source)
-    line = next((line for line in text.splitlines() if line.strip()), "no message")
-    return PortError("the module itself", "a module that torch.export takes", f"{type(error).__name__}: {line[:300]}", source)
+    expected, found = "a forward that does not depend on the numbers", "a decision on them"
+    if "data-dependent" not in text:
+        line = next((line for line in text.splitlines() if line.strip()), "no message")
+        expected, found = "a module that torch.export takes", f"{type(error).__name__}: {line[:300]}"
+    return PortError("the module itself", expected, found, source)
 
 
 @contextmanager
@@ -198,7 +199,8 @@ class _Comparison:
         return one
 
     def _shapes(self, node: fx.Node) -> list[tuple[Size, ...]]:
-        here, there = ([x for x in tree_leaves(n.meta.get("val")) if isinstance(x, Tensor)] for n in (node, self.twins[node]))
+        both = (node, self.twins[node])
+        here, there = ([x for x in tree_leaves(n.meta.get("val")) if isinstance(x, Tensor)] for n in both)
         return [
             tuple(self._size(one, two) or Size(0) for one, two in zip(a.shape, b.shape, strict=True))
             for a, b in zip(here, there, strict=True)

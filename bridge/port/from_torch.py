@@ -140,7 +140,8 @@ def _batch(given: Tensor | Space) -> Tensor:
     if isinstance(given, Tensor):
         example = given[:1].expand(2, *given.shape[1:])
     else:
-        example = torch.zeros(2, *(4 if isinstance(size, str) else size for size in given.shape), dtype=DTYPES[given.data_type])
+        sizes = (4 if isinstance(size, str) else size for size in given.shape)
+        example = torch.zeros(2, *sizes, dtype=DTYPES[given.data_type])
     if not example.dtype.is_floating_point:
         return example
     return torch.randn(example.shape, generator=torch.Generator().manual_seed(0), dtype=example.dtype)

@@ -1,31 +1,26 @@
 """The portable layer set: the same function, parameters and gradients in every engine."""
 
-from bridge.layers.build import (
-    GraphBuilder,
-    Value,
-    add,
+from bridge.layers.arithmetic import add, multiply
+from bridge.layers.build import GraphBuilder, Value, chain
+from bridge.layers.elementary import (
     celu,
-    chain,
     elu,
-    flatten,
     gelu,
     hardsigmoid,
-    identity,
-    layer_norm,
     leaky_relu,
     linear,
     log_softmax,
     mish,
-    multiply,
     relu,
     relu6,
-    reshape,
     sigmoid,
     silu,
     softmax,
     softplus,
     tanh,
 )
+from bridge.layers.normalization import layer_norm
+from bridge.layers.shaping import flatten, identity, reshape
 
 __all__ = [
     "GraphBuilder",

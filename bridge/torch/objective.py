@@ -20,6 +20,7 @@ from bridge.plan.program import Plan, Runtime
 from bridge.torch import islands
 from bridge.torch.batch import Batch
 from bridge.torch.binding import Components, bind, check_binding
+from bridge.torch.portable import draw_seed
 from bridge.torch.program import Program
 from bridge.torch.steps import Call
 
@@ -71,7 +72,7 @@ class Objective(nn.Module):
         if self._program is None:
             self._program = self._compile(self.diagram, self.plan, keep_buffers=False)
         if seed is None:
-            registers = self._program.run(batch, Call(self.training, _draw()))
+            registers = self._program.run(batch, Call(self.training, draw_seed()))
         else:
             with _seeded(seed):
                 registers = self._program.run(batch, Call(self.training, seed % WORD))
@@ -168,11 +169,6 @@ def _runtime(component: str, runtime: str | Runtime) -> Runtime:
     except ValueError:
         expected = f"one of {[runtime.value for runtime in Runtime]}"
         raise BindingError(f"placement of {component!r}", expected, repr(runtime)) from None
-
-
-def _draw() -> int:
-    """64 bits from torch's default generator."""
-    return int(torch.empty((), dtype=torch.int64).random_(-(2**63), None).item()) % WORD
 
 
 @contextmanager

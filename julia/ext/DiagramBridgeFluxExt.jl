@@ -12,8 +12,11 @@ using Flux.Zygote: ChainRulesCore
 using LinearAlgebra: mul!
 using Random
 
-include("flux/linear.jl")
-include("flux/layers.jl")
+include("flux/layers/layer.jl")
+include("flux/layers/linear.jl")
+include("flux/layers/elementary.jl")
+include("flux/layers/normalization.jl")
+include("flux/layers/arithmetic.jl")
 include("flux/variables.jl")
 include("flux/model.jl")
 include("flux/gradients.jl")

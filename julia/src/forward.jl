@@ -125,12 +125,15 @@ end
 function run!(layer, step::Step, tape::StepTape, rooms::Vector{Room}, mode::Mode)
     memory = ForwardMemory(tape.lease, step.outputs, rooms)
     outputs, residual = forward(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs), memory,
-                                is_train(step, mode))
+                                layer_mode(step, mode))
     for (k, output) in enumerate(outputs)
         tape.values[step.outputs[k]] = output
     end
     return residual
 end
+
+layer_mode(step::Step, mode::Mode) =
+    LayerMode(is_train(step, mode), mode.seed, mode.application + UInt64(step.application), step.layer)
 
 function run!(::Detach, step::Step, tape::StepTape, ::Vector{Room}, ::Mode)
     tape.values[step.outputs[1]] = tape.values[step.inputs[1]]

@@ -111,7 +111,7 @@ function add_instruction!(l::Lowering, i::Schema.Instruction)
     inputs = [l.registers[r] for r in i.inputs]
     if i.operation == Schema.OPERATION_DETACH
         outputs = new_values!(l, 1)
-        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0))
+        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0, 0))
         issubset(inputs, l.sourceless) && union!(l.sourceless, outputs)
     elseif i.operation == Schema.OPERATION_APPLY
         outputs = apply!(l, l.arrows[i.arrow], expand!(l, inputs))
@@ -133,7 +133,7 @@ function expand!(l::Lowering, inputs::Vector{Int})
     return map(inputs) do v
         v in l.sourceless || return v
         outputs = new_values!(l, 1)
-        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0))
+        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0, 0))
         return outputs[1]
     end
 end
@@ -146,7 +146,7 @@ function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int})
     if operation isa Instance
         outputs = new_values!(l, length(arrow.targets))
         expected = [Expectation(l, "$element, output $k", l.spaces[t]) for (k, t) in enumerate(arrow.targets)]
-        push!(l.steps, Step(element, operation, inputs, outputs, parameters, mode, expected, l.applications))
+        push!(l.steps, Step(element, operation, inputs, outputs, parameters, mode, expected, l.applications, 0))
         return outputs
     end
     numbered = Dict{Int,Int}(enumerate(inputs)) # the graph's own numbering of values, to the island's
@@ -156,7 +156,7 @@ function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int})
         own = next:(next + length(parameter_names(stage.operation)) - 1)
         next = last(own) + 1
         push!(l.steps, Step(element, stage.operation, [numbered[k] for k in stage.inputs], outputs, own, mode,
-                            NOTHING_EXPECTED, l.applications))
+                            NOTHING_EXPECTED, l.applications, stage.layer))
         foreach((k, v) -> numbered[k] = v, stage.outputs, outputs)
     end
     return [numbered[k + 1] for k in graph(component).outputs]

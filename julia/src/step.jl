@@ -9,7 +9,7 @@ struct Detach end
 """
 One thing to do: a layer, a component of the user's or a detach, applied to numbered values. `parameters` are places among
 the island's parameters; `expected` is what the outputs of a component of the user's have to be. `application` counts
-the island's applications before this one.
+the island's applications before this one, `layer` the nodes of its graph before this one.
 """
 struct Step
     arrow::String
@@ -20,4 +20,5 @@ struct Step
     mode::ModeRule
     expected::Vector{Expectation}
     application::Int
+    layer::Int
 end

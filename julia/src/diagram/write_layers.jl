@@ -11,7 +11,8 @@ flatten → linear(64, 10) → relu
 """
 module Layers
 
-using ..DiagramBridge: LayerGraph, Node, PortableLayer, check_graph, definition, quoted, refuse, resolve
+using ..DiagramBridge: LayerGraph, Node, PortableLayer, check_attributes, check_graph, definition, input_kinds,
+    number_of_outputs, quoted, refuse, resolve
 
 "A layer by its operation's name, with defaults filled in."
 function layer(operation::String, attributes::Pair...)
@@ -46,8 +47,8 @@ multiply() = layer("multiply")
 """
     GraphBuilder(inputs = 1)
 
-Writes a layer graph that branches. Calling it applies a layer to values, which are numbers; nodes are named "0", "1", …
-unless they are named. `graph(g, outputs...)` ends it.
+Writes a layer graph that branches. Calling it applies a layer to values, which are numbers, and gives a value, or a tuple
+of them where the layer makes several; nodes are named "0", "1", … unless they are named. `graph(g, outputs...)` ends it.
 
 ```jldoctest
 julia> using DiagramBridge
@@ -63,13 +64,23 @@ linear(8, 8), relu, add
 struct GraphBuilder
     inputs::Vector{Int}
     nodes::Vector{Node}
+    values::Base.RefValue{Int} # how many there are
 end
 
-GraphBuilder(inputs::Integer = 1) = GraphBuilder(collect(1:inputs), Node[])
+GraphBuilder(inputs::Integer = 1) = GraphBuilder(collect(1:inputs), Node[], Ref(Int(inputs)))
 
 function (g::GraphBuilder)(layer::PortableLayer, values::Int...; name = string(length(g.nodes)))
-    push!(g.nodes, Node(name, layer, collect(Int, values), 1))
-    return length(g.inputs) + length(g.nodes)
+    outputs = number_of_outputs(native(layer))
+    push!(g.nodes, Node(name, layer, collect(Int, values), outputs))
+    g.values[] += outputs
+    return outputs == 1 ? g.values[] : Tuple((g.values[] - outputs + 1):g.values[])
+end
+
+function native(layer::PortableLayer)
+    where = "layer $(quoted(layer.operation))"
+    row = definition(layer.operation, layer.version, where)
+    check_attributes(where, row.attributes, layer.attributes)
+    return row.make(layer.attributes)
 end
 
 function graph(g::GraphBuilder, outputs::Int...)
@@ -82,9 +93,8 @@ end
 as_graph(body::LayerGraph, inputs = nothing) = body
 
 function as_graph(body::PortableLayer, inputs = nothing)
-    least = definition(body.operation, body.version, "layer").least_inputs
-    g = GraphBuilder(inputs === nothing ? least : inputs)
-    return graph(g, g(body, g.inputs...))
+    g = GraphBuilder(inputs === nothing ? length(input_kinds(native(body))) : inputs)
+    return graph(g, g(body, g.inputs...)...)
 end
 
 "Layers, or graphs with one input and one output, one after the other; nodes are named \"0\", \"1\", …."
@@ -98,7 +108,7 @@ function chain(parts::Union{PortableLayer,LayerGraph}...)
                    "$(inner.inputs) and $(length(inner.outputs)) in part $(place - 1)", "layer")
         values = [value]
         for node in inner.nodes
-            push!(values, g(node.layer, values[node.inputs]...))
+            append!(values, g(node.layer, values[node.inputs]...))
         end
         value = values[inner.outputs[1]]
     end

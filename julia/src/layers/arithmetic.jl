@@ -1,8 +1,12 @@
 "The sum of two or more inputs of one size."
 struct Add <: Layer end
 
+input_kinds(::Add) = (FLOATS, FLOATS)
+takes_more(::Add) = true
+sample_shape(::Add, where, inputs::Vector{SampleShape}) = same_shape(where, inputs)
+
 function forward(
-    ::Add, ::Tuple{}, inputs::Tuple{Array{T,N},Array{T,N},Vararg{Array{T,N}}}, memory::Memory, ::Bool,
+    ::Add, ::Tuple{}, inputs::Tuple{Array{T,N},Array{T,N},Vararg{Array{T,N}}}, memory::Memory, ::Any,
 ) where {T,N}
     check_equal_sizes("add", inputs)
     y = output!(memory, 1, T, size(inputs[1]))
@@ -37,7 +41,10 @@ end
 "The product of two inputs of one size."
 struct Multiply <: Layer end
 
-function forward(::Multiply, ::Tuple{}, inputs::Tuple{Array{T,N},Array{T,N}}, memory::Memory, ::Bool) where {T,N}
+input_kinds(::Multiply) = (FLOATS, FLOATS)
+sample_shape(::Multiply, where, inputs::Vector{SampleShape}) = same_shape(where, inputs)
+
+function forward(::Multiply, ::Tuple{}, inputs::Tuple{Array{T,N},Array{T,N}}, memory::Memory, ::Any) where {T,N}
     check_equal_sizes("multiply", inputs)
     y = output!(memory, 1, T, size(inputs[1]))
     multiply!(y, inputs[1], inputs[2])

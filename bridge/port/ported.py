@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bridge.diagram.ir import DataType, LayerGraph
-from bridge.layers.table import Shape
+from bridge.layers.definition import Shape
 from bridge.port.weights import Weight
 from bridge.torch.portable import PortableModule
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.diagram.ir import DataType, Layer, LayerGraph, Node
-from bridge.layers.table import Shape
+from bridge.layers.definition import Shape
 from bridge.port.weights import Weight
 
 __all__ = ["Origin", "Sketch", "Step", "Value"]

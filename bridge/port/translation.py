@@ -10,7 +10,7 @@ from bridge.diagram.ir import DataType
 from bridge.diagram.messages import shape_text
 from bridge.errors import PortError
 from bridge.layers.build import make
-from bridge.layers.table import Shape
+from bridge.layers.definition import Shape
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Group, Kind
 from bridge.port.sizes import BATCH_SIZE, Size, fixed, product
 from bridge.port.sketch import Origin, Sketch, Step, Value

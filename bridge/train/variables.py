@@ -47,7 +47,7 @@ def owners(objective: Objective) -> tuple[dict[Key, nn.Parameter], dict[Key, Key
 def read_aliases(found: Mapping[str, str], held: Mapping[Key, Tensor], where: str) -> dict[Key, Key]:
     """A file's aliases; FileError for one of a tensor that the file does not have, or that it has itself."""
     aliases: dict[Key, Key] = {}
-    for alias, owner in found.items():
+    for alias, owner in sorted(found.items()):
         one, two = alias.partition("/")[::2], owner.partition("/")[::2]
         if not all((*one, *two)) or one in held or two not in held:
             element = f"{where}, alias '{alias}'"

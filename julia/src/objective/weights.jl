@@ -91,7 +91,7 @@ function weights_in(path::AbstractString)
     fields = weights_fields(metadata, file)
     found = Dict{Tuple{String,String},Array}(weight_key(name, file) => array for (name, array) in tensors)
     aliases = Dict{Tuple{String,String},Tuple{String,String}}()
-    for (alias, owner) in fields["aliases"]
+    for (alias, owner) in sort!(collect(fields["aliases"]))
         one, two = map(name -> Tuple(String.(split(name, '/', limit = 2))), (alias, owner))
         if any(key -> length(key) != 2 || "" in key, (one, two)) || haskey(found, one) || !haskey(found, two)
             throw(BridgeError("$file, alias '$alias'", "another name of a parameter of the file", "'$owner'"))

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from bridge.port.from_torch import from_torch
 from bridge.port.ported import Ported
+from bridge.port.to_torch import to_torch
 
-__all__ = ["Ported", "from_torch"]
+__all__ = ["Ported", "from_torch", "to_torch"]

@@ -14,6 +14,7 @@ from bridge.errors import PortError
 from bridge.layers.graph import check_graph, infer_shapes
 from bridge.port.capture import capture
 from bridge.port.interpret import Program
+from bridge.port.joining import joined
 from bridge.port.naming import names
 from bridge.port.operators import OPERATORS
 from bridge.port.ported import Ported
@@ -48,7 +49,7 @@ def from_torch(module: nn.Module, *inputs: Tensor | Space, verify: bool = True) 
     for node, value in zip(captured.inputs, values, strict=True):
         program.take(node, value)
     outputs = program.run()
-    steps = program.sketch.live(outputs)
+    steps = joined(program.sketch.live(outputs), outputs)
     graph = program.sketch.graph(steps, called := names(steps), outputs)
     check_graph(graph, "the ported graph")
     shapes = tuple(value.shape for value in values)

@@ -82,6 +82,11 @@ class Program(Translation):
         assert self.node is not None
         return self.node.target(first, **arguments)  # type: ignore[operator]
 
+    def returns_list(self) -> bool:
+        """Whether the operator at hand returns several tensors."""
+        assert self.node is not None
+        return isinstance(self.node.meta["val"], (list, tuple))
+
     def keeps_type(self) -> bool:
         """Whether what the operator at hand returns has its first argument's dtype."""
         assert self.node is not None

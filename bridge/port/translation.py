@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
@@ -69,6 +70,15 @@ class Translation:
         self.sketch.steps.append(step)
         self._makers.update((value, step) for value in outputs)
         return outputs
+
+    @contextmanager
+    def labelled(self, label: str) -> Iterator[None]:
+        """Steps are named by this label instead of their operation."""
+        before, self.label = self.label, label
+        try:
+            yield
+        finally:
+            self.label = before
 
     def maker(self, value: Value) -> Step | None:
         """The step that made a value; None for an input."""

@@ -10,7 +10,7 @@ from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.arithmetic import number_of
 from bridge.port.operators.elementary import elementwise, parameter
 from bridge.port.operators.normalization import dropped
-from bridge.port.operators.shaping import select
+from bridge.port.operators.shaping import places
 from bridge.port.sketch import Value
 from bridge.port.traced import Laid, Stacked, Traced
 
@@ -24,8 +24,8 @@ def recurrent(operation: str, **settings: object) -> Operator:
     states = 2 if operation == "lstm" else 1
 
     def ported(t: Program, a: Arguments) -> Any:
-        given, count = a["hx"] if states == 2 else [a["hx"]], int(a["num_layers"])
-        directions = 2 if a["bidirectional"] else 1
+        count, directions = int(a["num_layers"]), 2 if a["bidirectional"] else 1
+        given = [places(t, state, 0) for state in (a["hx"] if states == 2 else [a["hx"]])]
         held = [parameter(t, x, "each weight") for x in a["params"]]
         each = 4 if a["has_biases"] else 2
         t.require(len(held) == each * count * directions, f"{each} parameters a layer", len(held))
@@ -35,7 +35,7 @@ def recurrent(operation: str, **settings: object) -> Operator:
             for direction in range(directions):
                 place = number * directions + direction
                 weights = dict(zip(NAMES, held[each * place : each * (place + 1)], strict=False))
-                starts = _initial(t, [select(t, state, 0, place) for state in given], x)
+                starts = _initial(t, [state[place] for state in given])
                 hidden = weights["weight_hh"].shape[1]
                 attributes = {
                     "in": weights["weight_ih"].shape[1],
@@ -47,17 +47,15 @@ def recurrent(operation: str, **settings: object) -> Operator:
                     **settings,
                 }
                 shapes = [(x.shape[0], hidden), *[(hidden,)] * states]
-                t.label = f"{number}" + ":reverse" * direction
-                sequence, *last = t.emit(operation, [x, *starts], shapes, weights, **attributes)
+                with t.labelled(f"{number}" + ":reverse" * direction):
+                    sequence, *last = t.emit(operation, [x, *starts], shapes, weights, **attributes)
                 outputs.append(sequence)
                 ends.append([t.fresh(value) for value in last])
-            t.label = f"{number}:both"
-            x = t.concat(outputs, 1)
+            with t.labelled(f"{number}:both"):
+                x = t.concat(outputs, 1)
             if number < count - 1 and a["dropout"] > 0:
-                t.label = f"{number}:dropout"
-                kept = dropped(t, t.fresh(x), a["dropout"], t.flag("train", a["train"]))
-                x = t.laid(kept).value
-        t.label = ""
+                with t.labelled(f"{number}:dropout"):
+                    x = t.laid(dropped(t, t.fresh(x), a["dropout"], t.flag("train", a["train"]))).value
         stacks = [Stacked(tuple(end[state] for end in ends), 0) for state in range(states)]
         return [_sequence(t, x, bool(a["batch_first"])), *stacks]
 
@@ -77,7 +75,7 @@ def _sequence(t: Program, x: Value, batch_first: bool) -> Laid:
     return laid if batch_first else Laid(x, laid.arrangement.permuted((1, 0, 2)))
 
 
-def _initial(t: Program, states: Sequence[Traced], x: Value) -> list[Value]:
+def _initial(t: Program, states: Sequence[Traced]) -> list[Value]:
     """The initial states, none where all are zeros."""
     if all(number_of(state) == 0 for state in states):
         return []

@@ -11,10 +11,10 @@ from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.arithmetic import number_of
 from bridge.port.sizes import Size
 from bridge.port.traced import Filled, Known, Laid, Stacked, Traced
-from bridge.port.translation import sample_shape
+from bridge.port.translation import Translation, sample_shape
 from bridge.port.weights import Weight
 
-__all__ = ["OPERATORS", "select"]
+__all__ = ["OPERATORS", "places", "select"]
 
 
 def moved(change: Any) -> Operator:
@@ -22,10 +22,10 @@ def moved(change: Any) -> Operator:
 
     def ported(t: Program, a: Arguments) -> Any:
         x = a["self"]
-        if isinstance(x, Filled):
-            return Filled(t.shape, x.number)
-        if isinstance(x, Known) and number_of(x) is not None:
-            return Filled(t.shape, float(x.tensor.flatten()[0]))
+        number = number_of(x) if isinstance(x, (Filled, Known)) else None
+        if number is not None:
+            made = [Filled(shape, number) for shape in t.shapes]
+            return made if t.returns_list() else made[0]
         if isinstance(x, Weight):
             return rearranged(t, x, {name: _plain(value) for name, value in a.items() if name != "self"})
         return change(t, a, x)
@@ -90,7 +90,7 @@ def movedim(t: Program, a: Arguments, x: Traced) -> Traced:
     return _permuted(t, x, [source[destination.index(k)] if k in destination else next(rest) for k in range(count)])
 
 
-def _permuted(t: Program, x: Traced, order: Sequence[int]) -> Traced:
+def _permuted(t: Translation, x: Traced, order: Sequence[int]) -> Traced:
     if isinstance(x, Stacked):
         axis, rest = order.index(x.axis), [k - (k > x.axis) for k in order if k != x.axis]
         return Stacked(tuple(_permuted(t, part, rest) for part in x.parts), axis)
@@ -129,7 +129,7 @@ def repeat(t: Program, a: Arguments, x: Traced) -> Traced:
     return t.eager(replace(laid, arrangement=laid.arrangement.expanded(t.shape)))
 
 
-def select(t: Program, x: Traced, axis: int, index: int) -> Traced:
+def select(t: Translation, x: Traced, axis: int, index: int) -> Traced:
     """One place along an axis, which goes away."""
     if isinstance(x, Filled):
         return Filled((*x.shape[:axis], *x.shape[axis + 1 :]), x.number)
@@ -146,7 +146,7 @@ def select(t: Program, x: Traced, axis: int, index: int) -> Traced:
     return t.eager(replace(cut, arrangement=cut.arrangement.removed(axis)))
 
 
-def _cut(t: Program, x: Laid, axis: int, start: int, stop: int, step: int) -> Laid:
+def _cut(t: Translation, x: Laid, axis: int, start: int, stop: int, step: int) -> Laid:
     """Part of an axis. Where it is the slow part of one of the sample's axes, that one is cut as it is."""
     group = x.arrangement.axes[axis]
     if BATCH in group:
@@ -179,7 +179,7 @@ def select_int(t: Program, a: Arguments, x: Traced) -> Traced:
     return select(t, x, axis, int(_plain(a["index"])) % size)
 
 
-def _length(t: Program, x: Traced, axis: int) -> int:
+def _length(t: Translation, x: Traced, axis: int) -> int:
     if isinstance(x, Stacked) and axis == x.axis:
         return len(x.parts)
     laid = t.laid(x)
@@ -202,24 +202,46 @@ def slice_tensor(t: Program, a: Arguments, x: Traced) -> Traced:
 
 def unbind(t: Program, a: Arguments, x: Traced) -> Any:
     """Every place along an axis."""
-    axis = a["dim"] % (len(t.shape) + 1)
-    return [select(t, x, axis, index) for index in range(_length(t, x, axis))]
+    return places(t, x, a["dim"] % (len(t.shape) + 1))
+
+
+def places(t: Translation, x: Traced, axis: int) -> list[Traced]:
+    """Every place along an axis, which goes away."""
+    if isinstance(x, Filled) or (isinstance(x, Stacked) and axis == x.axis):
+        count = len(x.parts) if isinstance(x, Stacked) else x.shape[axis].number
+        return [select(t, x, axis, index) for index in range(count)]
+    laid = t.laid(x)
+    length = _length(t, laid, axis)
+    group = laid.arrangement.axes[axis]
+    if length == 1 or all(factor.kind is Kind.COPIES for factor in group):
+        return [select(t, laid, axis, index) for index in range(length)]
+    parts = _parts(t, laid, axis, [1] * length)
+    return [t.eager(replace(part, arrangement=part.arrangement.removed(axis))) for part in parts]
 
 
 def split(t: Program, a: Arguments, x: Traced) -> Any:
     """Parts of given sizes along an axis."""
-    laid = t.settled(t.laid(x))
+    laid = t.laid(x)
     axis = a["dim"] % len(laid.shape)
-    sizes = [shape[axis].number for shape in t.shapes]
-    total = _length(t, laid, axis)
-    assert sum(sizes) == total
-    if not laid.arrangement.is_plain:
-        stops = [sum(sizes[: k + 1]) for k in range(len(sizes))]
-        return [_cut(t, laid, axis, stop - size, stop, 1) for size, stop in zip(sizes, stops, strict=True)]
-    shape = laid.value.shape
-    shapes = [(*shape[: axis - 1], size, *shape[axis:]) for size in sizes]
-    values = t.emit("split", [laid.value], shapes, axis=axis - 1 - len(shape), sizes=tuple(sizes))
-    return [t.fresh(value) for value in values]
+    _length(t, laid, axis)
+    return _parts(t, laid, axis, [shape[axis].number for shape in t.shapes])
+
+
+def _parts(t: Translation, x: Laid, axis: int, sizes: Sequence[int]) -> list[Laid]:
+    """Parts of these sizes along an axis of a fixed size."""
+    if len(sizes) == 1:
+        return [x]
+    x = t.settled(x)
+    place = [k for k, own in enumerate(x.arrangement.axes) if own != (BATCH,)].index(axis)
+    shape = x.value.shape
+    shapes = [(*shape[:place], size, *shape[place + 1 :]) for size in sizes]
+    values = t.emit("split", [x.value], shapes, axis=place - len(shape), sizes=tuple(sizes))
+    made = []
+    for size, value in zip(sizes, values, strict=True):
+        axes, sample = list(x.arrangement.axes), list(x.arrangement.sample)
+        axes[axis] = sample[place] = _group(size)
+        made.append(Laid(value, Arrangement(tuple(axes), tuple(sample))))
+    return made
 
 
 def cat(t: Program, a: Arguments) -> Traced:
@@ -240,7 +262,7 @@ def cat(t: Program, a: Arguments) -> Traced:
     return t.eager(Laid(value, Arrangement(tuple(axes), tuple(sample))))
 
 
-def _padded(t: Program, parts: Sequence[Traced], axis: int) -> Traced | None:
+def _padded(t: Translation, parts: Sequence[Traced], axis: int) -> Traced | None:
     """One tensor with a constant number before or after it."""
     tensors = [k for k, part in enumerate(parts) if not isinstance(part, (Filled, Known))]
     numbers = {number_of(part) for k, part in enumerate(parts) if k not in tensors}
@@ -256,7 +278,7 @@ def _padded(t: Program, parts: Sequence[Traced], axis: int) -> Traced | None:
     return pad_axes(t, t.laid(parts[tensors[0]]), {axis: (before, after)}, number)
 
 
-def pad_axes(t: Program, x: Laid, amounts: dict[int, tuple[int, int]], number: float) -> Laid:
+def pad_axes(t: Translation, x: Laid, amounts: dict[int, tuple[int, int]], number: float) -> Laid:
     """A number before and after what there is, so many times by axis."""
     laid = t.settled(x)
     if any(BATCH in laid.arrangement.axes[axis] for axis in amounts):

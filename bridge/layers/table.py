@@ -14,6 +14,13 @@ Conventions are torch's, batch first. `axis` attributes are negative: they count
 | `mish` | x tanh(softplus(x)) |
 | `gelu` | x Φ(x); with `tanh`: x/2 (1 + tanh(√(2/π)(x + 0.044715 x³))) |
 | `softmax`, `log_softmax` | along `axis` |
+| `conv1d`, `conv2d` | Σ weight · (the elements of the window on the input's channels of the group), + bias; `padding` is 0 |
+| `conv_transpose1d`, `conv_transpose2d` | the transpose of that as a matrix, whose input is this output, + bias |
+| `max_pool1d`, `max_pool2d` | the maximum of each window; the gradient goes to the first one, row by row |
+| `mean_pool1d`, `mean_pool2d` | the sum of each window / its size, or with `count_padding` off its size without padding |
+| `adaptive_max_pool1d`, … | the same of `size` windows, number i from floor(i·n/size) to ceil((i + 1)·n/size) |
+| `upsample2d` | x[i div factor]; `bilinear`: x at max(0, (i + ½)/factor − ½), or with `align_corners` i·(n − 1)/(factor·n − 1) |
+| `pad` | `before` and `after` times `value` around each of the last axes |
 | `layer_norm` | (x − mean)/√(variance + eps) · weight + bias over the last axes, with the biased variance |
 | `flatten`, `reshape`, `identity` | the same numbers, row-major, in another shape |
 | `add`, `multiply` | the sum of two or more inputs; the product of two |
@@ -27,15 +34,21 @@ from bridge.diagram.ir import Layer
 from bridge.diagram.messages import listing, quote
 from bridge.errors import DiagramError
 from bridge.layers.arithmetic import ROWS as ARITHMETIC
+from bridge.layers.convolution import ROWS as CONVOLUTION
 from bridge.layers.definition import LayerDefinition
 from bridge.layers.elementary import ROWS as ELEMENTARY
 from bridge.layers.normalization import ROWS as NORMALIZATION
+from bridge.layers.pooling import ROWS as POOLING
+from bridge.layers.resampling import ROWS as RESAMPLING
 from bridge.layers.shaping import ROWS as SHAPING
 
 __all__ = ["FAMILIES", "LAYERS", "definition"]
 
 FAMILIES: Mapping[str, tuple[LayerDefinition, ...]] = {
     "elementary": ELEMENTARY,
+    "convolution": CONVOLUTION,
+    "pooling": POOLING,
+    "resampling": RESAMPLING,
     "normalization": NORMALIZATION,
     "arithmetic": ARITHMETIC,
     "shaping": SHAPING,

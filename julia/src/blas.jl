@@ -96,14 +96,20 @@ function gemm!(ta::Char, tb::Char, m::Int, n::Int, k::Int, a::Array{T}, b::Array
         iszero(beta) ? fill!(c, zero(T)) : rmul!(c, beta)
         return c
     end
-    gemm = gemm_address(T)
     lda, ldb = ta == 'N' ? m : k, tb == 'N' ? k : n
-    if gemm == C_NULL
-        BLAS.gemm!(ta, tb, one(T), as_matrix(a, lda), as_matrix(b, ldb), beta, as_matrix(c, m))
-    else
-        GC.@preserve a b c call_gemm(gemm, ta, tb, m, n, k, pointer(a), lda, pointer(b), ldb, beta, pointer(c), m)
-    end
+    GC.@preserve a b c gemm!(ta, tb, m, n, k, pointer(a), lda, pointer(b), ldb, beta, pointer(c), m)
     return c
 end
 
-as_matrix(a::Array, rows::Int) = reshape(a, rows, length(a) ÷ rows)
+"The same for matrices that lie in larger ones, whose leading sizes are given; m, n and k are positive."
+function gemm!(
+    ta::Char, tb::Char, m::Int, n::Int, k::Int, a::Ptr{T}, lda::Int, b::Ptr{T}, ldb::Int, beta::T, c::Ptr{T}, ldc::Int,
+) where {T}
+    gemm = gemm_address(T)
+    call_gemm(gemm == C_NULL ? own_gemm(T) : gemm, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc)
+    return nothing
+end
+
+# Julia's own library by address, since `BLAS.gemm!` wants arrays.
+own_gemm(::Type{Float32}) = cglobal((BLAS.@blasfunc(sgemm_), BLAS.libblas))
+own_gemm(::Type{Float64}) = cglobal((BLAS.@blasfunc(dgemm_), BLAS.libblas))

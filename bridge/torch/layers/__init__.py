@@ -10,14 +10,25 @@ from __future__ import annotations
 from bridge.diagram.ir import Layer
 from bridge.errors import UnsupportedError
 from bridge.torch.layers.arithmetic import FUNCTIONS as ARITHMETIC
+from bridge.torch.layers.convolution import FUNCTIONS as CONVOLUTION
 from bridge.torch.layers.elementary import FUNCTIONS as ELEMENTARY
 from bridge.torch.layers.maker import Function, LayerMode, Maker
 from bridge.torch.layers.normalization import FUNCTIONS as NORMALIZATION
+from bridge.torch.layers.pooling import FUNCTIONS as POOLING
+from bridge.torch.layers.resampling import FUNCTIONS as RESAMPLING
 from bridge.torch.layers.shaping import FUNCTIONS as SHAPING
 
 __all__ = ["FUNCTIONS", "Function", "LayerMode", "function"]
 
-FUNCTIONS: dict[str, Maker] = {**ELEMENTARY, **NORMALIZATION, **ARITHMETIC, **SHAPING}
+FUNCTIONS: dict[str, Maker] = {
+    **ELEMENTARY,
+    **CONVOLUTION,
+    **POOLING,
+    **RESAMPLING,
+    **NORMALIZATION,
+    **ARITHMETIC,
+    **SHAPING,
+}
 
 
 def function(layer: Layer) -> Function:

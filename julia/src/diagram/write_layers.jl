@@ -36,6 +36,41 @@ softplus() = layer("softplus")
 gelu(approximate = "none") = layer("gelu", "approximate" => approximate)
 softmax(axis = -1) = layer("softmax", "axis" => axis)
 log_softmax(axis = -1) = layer("log_softmax", "axis" => axis)
+# A size for each spatial axis; one stands for all.
+each(sizes::Integer, axes) = fill(sizes, axes)
+each(sizes, axes) = sizes
+
+function convolution(name, axes, inputs, outputs, kernel; stride = 1, padding = 0, dilation = 1, groups = 1, bias = true,
+                     init = "kaiming_uniform", more...)
+    sizes = ("kernel" => kernel, "stride" => stride, "padding" => padding, "dilation" => dilation,
+             (String(name) => value for (name, value) in more)...)
+    return layer(name, "in" => inputs, "out" => outputs, (name => each(value, axes) for (name, value) in sizes)...,
+                 "groups" => groups, "bias" => bias, "init" => init)
+end
+
+conv1d(inputs, outputs, kernel; options...) = convolution("conv1d", 1, inputs, outputs, kernel; options...)
+conv2d(inputs, outputs, kernel; options...) = convolution("conv2d", 2, inputs, outputs, kernel; options...)
+conv_transpose1d(inputs, outputs, kernel; output_padding = 0, options...) =
+    convolution("conv_transpose1d", 1, inputs, outputs, kernel; output_padding = output_padding, options...)
+conv_transpose2d(inputs, outputs, kernel; output_padding = 0, options...) =
+    convolution("conv_transpose2d", 2, inputs, outputs, kernel; output_padding = output_padding, options...)
+
+pool(name, axes, kernel, stride, padding, more...) =
+    layer(name, "kernel" => each(kernel, axes), "stride" => each(stride, axes), "padding" => each(padding, axes), more...)
+
+max_pool1d(kernel; stride = kernel, padding = 0) = pool("max_pool1d", 1, kernel, stride, padding)
+max_pool2d(kernel; stride = kernel, padding = 0) = pool("max_pool2d", 2, kernel, stride, padding)
+mean_pool1d(kernel; stride = kernel, padding = 0, count_padding = true) =
+    pool("mean_pool1d", 1, kernel, stride, padding, "count_padding" => count_padding)
+mean_pool2d(kernel; stride = kernel, padding = 0, count_padding = true) =
+    pool("mean_pool2d", 2, kernel, stride, padding, "count_padding" => count_padding)
+adaptive_max_pool1d(size) = layer("adaptive_max_pool1d", "size" => each(size, 1))
+adaptive_max_pool2d(size) = layer("adaptive_max_pool2d", "size" => each(size, 2))
+adaptive_mean_pool1d(size) = layer("adaptive_mean_pool1d", "size" => each(size, 1))
+adaptive_mean_pool2d(size) = layer("adaptive_mean_pool2d", "size" => each(size, 2))
+upsample2d(factor, mode = "nearest"; align_corners = false) =
+    layer("upsample2d", "factor" => each(factor, 2), "mode" => mode, "align_corners" => align_corners)
+pad(before, after; value = 0.0) = layer("pad", "before" => before, "after" => after, "value" => value)
 layer_norm(shape; eps = 1e-5, affine = true) =
     layer("layer_norm", "shape" => shape isa Integer ? [shape] : shape, "eps" => eps, "affine" => affine)
 flatten() = layer("flatten")

@@ -28,6 +28,56 @@ const ELEMENTARY = Rows(
     "log_softmax" => LayerDefinition(a -> LogSoftmax(softmax_place(a)), AXIS),
 )
 
+function convolution(make, name, axes, more::AttributeDefinition...)
+    return name => LayerDefinition(
+        a -> make(name, axes, a), AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("out", Int, nothing, SIZE),
+        axis_attribute("kernel", axes), axis_attribute("stride", axes, 1), axis_attribute("padding", axes, 0; least = 0),
+        axis_attribute("dilation", axes, 1), more..., AttributeDefinition("groups", Int, 1, SIZE),
+        AttributeDefinition("bias", Bool, true),
+        AttributeDefinition("init", String, "kaiming_uniform", one_of("kaiming_uniform", "glorot_uniform", "zeros"));
+        initial = initial_convolution(make, name, axes))
+end
+
+const CONVOLUTION = Rows(
+    convolution(Convolution, "conv1d", 1),
+    convolution(Convolution, "conv2d", 2),
+    convolution(TransposedConvolution, "conv_transpose1d", 1, axis_attribute("output_padding", 1, 0; least = 0)),
+    convolution(TransposedConvolution, "conv_transpose2d", 2, axis_attribute("output_padding", 2, 0; least = 0)),
+)
+
+sliding(axes) =
+    (axis_attribute("kernel", axes), axis_attribute("stride", axes), axis_attribute("padding", axes, 0; least = 0))
+const COUNT_PADDING = AttributeDefinition("count_padding", Bool, true)
+
+max_pool(name, axes) = name => LayerDefinition(a -> MaxPool(name, axes, Windows(a)), sliding(axes)...)
+mean_pool(name, axes) = name => LayerDefinition(
+    a -> MeanPool(name, axes, Windows(a), attribute(a, "count_padding", Bool)), sliding(axes)..., COUNT_PADDING)
+adaptive_pool(make, name, axes) = name => LayerDefinition(
+    a -> make(name, axes, pair(attribute(a, "size", Vector{Int}), 1)), axis_attribute("size", axes))
+
+const POOLING = Rows(
+    max_pool("max_pool1d", 1),
+    max_pool("max_pool2d", 2),
+    mean_pool("mean_pool1d", 1),
+    mean_pool("mean_pool2d", 2),
+    adaptive_pool(AdaptiveMaxPool, "adaptive_max_pool1d", 1),
+    adaptive_pool(AdaptiveMaxPool, "adaptive_max_pool2d", 2),
+    adaptive_pool(AdaptiveMeanPool, "adaptive_mean_pool1d", 1),
+    adaptive_pool(AdaptiveMeanPool, "adaptive_mean_pool2d", 2),
+)
+
+const PADDINGS = Constraint("one or more sizes from 0 to $MAX_SIZE",
+                          value -> !isempty(value) && all(size -> 0 <= size <= MAX_SIZE, value))
+
+const RESAMPLING = Rows(
+    "upsample2d" => LayerDefinition(
+        upsample, axis_attribute("factor", 2), AttributeDefinition("mode", String, "nearest", one_of("nearest", "bilinear")),
+        AttributeDefinition("align_corners", Bool, false)),
+    "pad" => LayerDefinition(
+        Pad, AttributeDefinition("before", Vector{Int}, nothing, PADDINGS), AttributeDefinition("after", Vector{Int}, nothing, PADDINGS),
+        AttributeDefinition("value", Float64, 0.0)),
+)
+
 const NORMALIZATION = Rows(
     "layer_norm" => LayerDefinition(
         LayerNorm, AttributeDefinition("shape", Vector{Int}, nothing, SIZES), EPS, AFFINE; initial = initial_norm),
@@ -46,7 +96,7 @@ const SHAPING = Rows(
 )
 
 "The rows by operation; each is version 1 of its meaning."
-const LAYERS = merge(ELEMENTARY, NORMALIZATION, ARITHMETIC, SHAPING)
+const LAYERS = merge(ELEMENTARY, CONVOLUTION, POOLING, RESAMPLING, NORMALIZATION, ARITHMETIC, SHAPING)
 
 "The row of a layer; an unknown operation or version is refused, about `where`."
 function definition(operation::AbstractString, version::Integer, where)

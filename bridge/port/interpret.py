@@ -176,7 +176,7 @@ def _writes(node: fx.Node) -> bool:
 def _replaced(value: Any, found: Callable[[fx.Node], Any]) -> Any:
     if isinstance(value, fx.Node):
         return found(value)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and not isinstance(value, Size):
         return [_replaced(item, found) for item in value]
     return value
 

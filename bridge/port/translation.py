@@ -64,7 +64,8 @@ class Translation:
         **attributes: object,
     ) -> tuple[Value, ...]:
         """The outputs of a new step, of these shapes. Attributes are those of the layer."""
-        outputs = tuple(Value(shape, self.float_type) for shape in shapes)
+        moves = operation in MOVES and not inputs[0].data_type.is_float
+        outputs = tuple(Value(shape, inputs[0].data_type if moves else self.float_type) for shape in shapes)
         layer = make(operation, **attributes)
         step = Step(layer, tuple(inputs), outputs, self.origin, weights or {}, self.label)
         self.sketch.steps.append(step)
@@ -232,6 +233,10 @@ class Translation:
             sample = ((made[factor],), *sample)
         axes = tuple(tuple(made.get(f, f) for f in axis) for axis in x.arrangement.axes)
         return Laid(value, Arrangement(axes, sample))
+
+
+MOVES = ("reshape", "permute", "slice", "concat", "split")
+"""What may be written down of indices, to be done to their rows."""
 
 
 def batch_place(axis: Group) -> Size | None:

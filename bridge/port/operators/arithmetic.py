@@ -9,10 +9,10 @@ from typing import Any
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Group
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.elementary import elementwise, matrix
-from bridge.port.sizes import Size
+from bridge.port.sizes import ONE, Size
 from bridge.port.sketch import Value
 from bridge.port.traced import Filled, Known, Laid, Stacked, Traced
-from bridge.port.translation import batch_place, sample_shape
+from bridge.port.translation import Translation, batch_place, sample_shape
 from bridge.port.weights import Weight
 
 __all__ = ["OPERATORS", "binary"]
@@ -31,32 +31,31 @@ def number_of(x: Any) -> float | None:
     return None
 
 
-def broadcast(t: Program, x: Laid, y: Laid) -> tuple[Value, Value, Arrangement]:
-    """Two tensors over values of one shape, and the arrangement of what is made of them number by number."""
-    count = max(len(x.arrangement.axes), len(y.arrangement.axes))
-    sides = [replace(s, arrangement=s.arrangement.expanded(((Size(),) * (count - len(s.shape))) + s.shape)) for s in (x, y)]
+def broadcast(t: Translation, x: Laid, y: Laid) -> tuple[Value, Value, Arrangement]:
+    """The values of two tensors, and the arrangement of what is made of them number by number; axes of size 1 repeat."""
+    if x.arrangement.axes == y.arrangement.axes and x.arrangement.sample == y.arrangement.sample:
+        return x.value, y.value, x.arrangement
+    count = max(len(x.shape), len(y.shape))
+    sides = [replace(s, arrangement=s.arrangement.expanded((ONE,) * (count - len(s.shape)) + s.shape)) for s in (x, y)]
     for one, two in zip(sides[0].arrangement.axes, sides[1].arrangement.axes, strict=True):
         if (BATCH in one or BATCH in two) and batch_place(one) != batch_place(two):
             t.refuse_mixing(f"{t.describe(x)} beside {t.describe(y)}")
-    wide = [
-        replace(side, arrangement=side.arrangement.expanded(_common(sides[0].shape, sides[1].shape))) for side in sides
-    ]
-    if x.arrangement.axes == y.arrangement.axes and x.arrangement.sample == y.arrangement.sample:
-        return x.value, y.value, x.arrangement
-    first, second = (t.settled(side) for side in wide)
-    return first.value, second.value, first.arrangement
+    first, second = (t.settled(side) for side in sides)
+    axes = tuple(a or b for a, b in zip(first.arrangement.axes, second.arrangement.axes, strict=True))
+    made = Arrangement(axes, ())
+    return first.value, second.value, replace(made, sample=made.rest())
 
 
 def _common(one: Sequence[Size], two: Sequence[Size]) -> list[Size]:
-    return [b if a == Size() else a for a, b in zip(one, two, strict=True)]
+    return [b if a == ONE else a for a, b in zip(one, two, strict=True)]
 
 
-def binary(t: Program, operation: str, x: Traced, y: Traced) -> Traced:
+def binary(t: Translation, operation: str, x: Traced, y: Traced) -> Traced:
     """Two tensors made into one, number by number."""
     if isinstance(x, Stacked) and isinstance(y, Stacked) and x.axis == y.axis and len(x.parts) == len(y.parts):
         return Stacked(tuple(binary(t, operation, a, b) for a, b in zip(x.parts, y.parts, strict=True)), x.axis)
     left, right, arrangement = broadcast(t, t.laid(x, "each side"), t.laid(y, "each side"))
-    return Laid(t.one(operation, [left, right], left.shape), arrangement)
+    return Laid(t.one(operation, [left, right], sample_shape(arrangement.sample)), arrangement)
 
 
 def add(t: Program, a: Arguments) -> Traced:
@@ -127,7 +126,7 @@ def matmul(t: Program, a: Arguments) -> Traced:
     return product(t, left, right)
 
 
-def product(t: Program, left: Laid, right: Laid) -> Laid:
+def product(t: Translation, left: Laid, right: Laid) -> Laid:
     """(…, n, k) times (…, k, m) with equal leading axes."""
     lead = len(left.shape) - 2
     for side in (left, right):
@@ -163,7 +162,7 @@ def over_axes(operation: str) -> Operator:
         laid = t.settled(t.laid(a["self"]))
         count = len(laid.shape)
         dims = a.get("dim")
-        places = sorted({dim % count for dim in dims}) if dims else list(range(count))
+        places = [dim % count for dim in dims] if dims else list(range(count))
         t.require(a["dtype"] is None, "the dtype of the input", a["dtype"])
         if any(BATCH in laid.arrangement.axes[place] for place in places):
             t.refuse_mixing(f"a {operation} over the axes {places} of {t.describe(laid)}, the batch among them")
@@ -172,7 +171,7 @@ def over_axes(operation: str) -> Operator:
     return ported
 
 
-def reduced(t: Program, operation: str, laid: Laid, places: Sequence[int], keep: bool) -> Laid:
+def reduced(t: Translation, operation: str, laid: Laid, places: Sequence[int], keep: bool) -> Laid:
     """A settled tensor's mean or sum over some axes."""
     axes = list(laid.arrangement.axes)
     numbers = {k: n for n, k in enumerate(k for k, axis in enumerate(axes) if axis != (BATCH,))}

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from bridge.layers.definition import integer, integers
 from bridge.port.arrangement import BATCH, Arrangement
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.sizes import Size
+from bridge.port.sketch import Value
 from bridge.port.traced import Filled, Laid, Stacked, Traced
+from bridge.port.translation import Translation
 from bridge.port.weights import Weight
 
 __all__ = ["OPERATORS", "elementwise", "matrix"]
 
 
-def parameter(t: Program, x: Any, what: str) -> Weight:
+def parameter(t: Translation, x: Any, what: str) -> Weight:
     """An argument that has to be a parameter of the module's."""
     if not isinstance(x, Weight):
         t.refuse(f"{what} to be a parameter of the module", f"a {type(x).__name__.lower()} tensor")
     return x
 
 
-def matrix(t: Program, x: Traced, weight: Weight, bias: Weight | None) -> Laid:
+def matrix(t: Translation, x: Traced, weight: Weight, bias: Weight | None) -> Laid:
     """x Wᵀ + b over the last axis, with W (outputs, inputs)."""
     laid = t.settled(t.laid(x))
     last = laid.arrangement.axes[-1]
@@ -53,13 +56,30 @@ def embedding(t: Program, a: Arguments) -> Traced:
     entries, width = weight.shape
     t.require(not laid.value.data_type.is_float, "indices", laid.value.data_type.value)
     attributes = {"entries": entries, "width": width, "padding": a["padding_idx"]}
-    value = t.one("embedding", [laid.value], (*laid.value.shape, width), {"weight": weight}, **attributes)
+    value = embedded(t, laid.value, weight, attributes)
     made = Arrangement.plain([Size(width)]).sample
     arrangement = laid.arrangement
     return t.eager(Laid(value, replace(arrangement, axes=(*arrangement.axes, *made), sample=(*arrangement.sample, *made))))
 
 
-def elementwise(t: Program, x: Traced, operation: str, /, **attributes: object) -> Traced:
+def embedded(t: Translation, indices: Value, weight: Weight, attributes: Mapping[str, Any]) -> Value:
+    """The rows of indices. Layers move numbers and not indices, so what moved the indices moves their rows."""
+    step, shape = t.maker(indices), (*indices.shape, weight.shape[1])
+    if step is None:
+        return t.one("embedding", [indices], shape, {"weight": weight}, **attributes)
+    rows = [embedded(t, value, weight, attributes) for value in step.inputs]
+    moved: dict[str, Any] = dict(step.layer.attributes)
+    if step.layer.operation == "permute":
+        moved["axes"] = (*integers(moved, "axes"), len(indices.shape))
+    elif step.layer.operation == "reshape":
+        moved["shape"] = shape
+    else:
+        moved["axis"] = integer(moved, "axis") - 1
+    shapes = [(*value.shape, weight.shape[1]) for value in step.outputs]
+    return t.emit(step.layer.operation, rows, shapes, **moved)[step.outputs.index(indices)]
+
+
+def elementwise(t: Translation, x: Traced, operation: str, /, **attributes: object) -> Traced:
     """A function of each number; it does not matter how the numbers are arranged."""
     if isinstance(x, Stacked):
         return Stacked(tuple(elementwise(t, part, operation, **attributes) for part in x.parts), x.axis)
@@ -109,7 +129,7 @@ def clamp(t: Program, a: Arguments) -> Traced:
     return clamped(t, a["self"], a["min"], a["max"])
 
 
-def clamped(t: Program, x: Traced, low: Any, high: Any) -> Traced:
+def clamped(t: Translation, x: Traced, low: Any, high: Any) -> Traced:
     """The bounds that layers have."""
     t.require((low, high) in ((0, None), (0, 6)), "bounds 0 and none, or 0 and 6", f"{low} and {high}")
     return elementwise(t, x, "relu" if high is None else "relu6")

@@ -26,6 +26,18 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.diagram.ir import Diagram as Diagram
     from bridge.diagram.ir import JuliaReference as JuliaReference
     from bridge.diagram.ir import TorchReference as TorchReference
+    from bridge.diagram.operations.glue import glue as glue
+    from bridge.diagram.operations.morphisms import Morphism as Morphism
+    from bridge.diagram.operations.morphisms import embeds as embeds
+    from bridge.diagram.operations.morphisms import isomorphic as isomorphic
+    from bridge.diagram.operations.morphisms import morphisms as morphisms
+    from bridge.diagram.operations.rename import rename as rename
+    from bridge.diagram.operations.restrict import restrict as restrict
+    from bridge.diagram.operations.substitute import substitute as substitute
+    from bridge.diagram.operations.tie import tie as tie
+    from bridge.diagram.operations.tie import untie as untie
+    from bridge.diagram.operations.training import freeze as freeze
+    from bridge.diagram.operations.training import unfreeze as unfreeze
     from bridge.errors import BatchError as BatchError
     from bridge.errors import BindingError as BindingError
     from bridge.errors import BridgeError as BridgeError
@@ -64,6 +76,7 @@ EXPORTS = {
     "JuliaReference": "bridge.diagram.ir",
     "JuliaUnavailable": "bridge.errors",
     "Losses": "bridge.torch",
+    "Morphism": "bridge.diagram.operations.morphisms",
     "Objective": "bridge.torch",
     "PortError": "bridge.errors",
     "Term": "bridge.diagram.builder",
@@ -77,20 +90,31 @@ EXPORTS = {
     "cosine": "bridge.diagram.divergences",
     "cross_entropy": "bridge.diagram.divergences",
     "detach": "bridge.diagram.handles",
+    "embeds": "bridge.diagram.operations.morphisms",
     "fit": "bridge.train",
+    "freeze": "bridge.diagram.operations.training",
+    "glue": "bridge.diagram.operations.glue",
     "huber": "bridge.diagram.divergences",
     "info_nce": "bridge.diagram.divergences",
+    "isomorphic": "bridge.diagram.operations.morphisms",
     "kl": "bridge.diagram.divergences",
     "load": "bridge.schema.files",
     "load_checkpoint": "bridge.train",
     "load_weights": "bridge.train",
     "mae": "bridge.diagram.divergences",
+    "morphisms": "bridge.diagram.operations.morphisms",
     "mse": "bridge.diagram.divergences",
     "read_weights": "bridge.train",
+    "rename": "bridge.diagram.operations.rename",
+    "restrict": "bridge.diagram.operations.restrict",
     "save": "bridge.schema.files",
     "save_checkpoint": "bridge.train",
     "save_weights": "bridge.train",
     "stats": "bridge.julia.session",
+    "substitute": "bridge.diagram.operations.substitute",
+    "tie": "bridge.diagram.operations.tie",
+    "unfreeze": "bridge.diagram.operations.training",
+    "untie": "bridge.diagram.operations.tie",
 }
 
 #: Subpackages, found as attributes before anything imports them.

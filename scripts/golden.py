@@ -46,6 +46,13 @@ LAYERS: dict[str, Layer | LayerGraph] = {
     "flatten": layers.flatten(),
     "reshape": layers.chain(layers.reshape(1, 3), layers.reshape(3)),
     "identity": layers.identity(),
+    "scale": layers.scale(-0.5, 3),
+    "power": layers.power(1.5),
+    "exp": layers.exp(),
+    "log": layers.log(),
+    "sqrt": layers.sqrt(),
+    "abs": layers.abs(),
+    "permute": layers.permute(0),
 }
 
 DIVERGENCES = {
@@ -151,6 +158,35 @@ def residual(d: Builder) -> None:
     d.agree(left, f(left, left)[0], by=bridge.kl(axis="row"))
 
 
+def arithmetic(d: Builder) -> None:
+    """Layers of several inputs, with axes of size 1 that are repeated and with an axis of variable size."""
+    x, row = d.space("x", step="n", k=3), d.space("row", one=1, k=3)
+    data = d.source("data", x=x, row=row)
+    graph = GraphBuilder(2)
+    a, b = graph.inputs
+    shifted = graph(layers.add(), graph(layers.subtract(), a, b), b, a)
+    scaled = graph(layers.divide(), graph(layers.multiply(), b, shifted), graph(layers.exp(), b))
+    products = graph(layers.matmul(), scaled, graph(layers.matmul(), graph(layers.permute(1, 0), scaled), a))
+    f, last = d.arrow("f", (x, row), x, graph.build(products)), d.arrow("last", x, x, layers.linear(3, 3))
+    d.agree(last(f(data.x, data.row)), data.x, by=bridge.mse())
+
+
+def parts(d: Builder) -> None:
+    """Values taken apart, put together and reduced, with a layer of several outputs."""
+    x, y = d.space("x", row=4, k=5), d.space("y", k=7)
+    data = d.source("data", x=x, y=y)
+    graph = GraphBuilder(1)
+    (value,) = graph.inputs
+    left, right = graph(layers.split(2, 3), value, name="split")
+    turned = graph(layers.concat(-2), graph(layers.permute(1, 0), right), graph(layers.permute(1, 0), left))
+    every_other = graph(layers.slice(-1, 0, 4, 2), turned)
+    first = graph(layers.mean(-1), every_other)
+    kept = graph(layers.sum(-2, -1, keep=True), turned)
+    outputs = graph(layers.concat(), first, graph(layers.reshape(1), kept), graph(layers.slice(-1, 1, 2), first))
+    f, last = d.arrow("f", x, y, graph.build(outputs)), d.arrow("last", y, y, layers.linear(7, 7))
+    d.agree(last(f(data.x)), data.y, by=bridge.mse())
+
+
 def commutes(d: Builder) -> None:
     """Paths from a source and from a term, in both pairings, with and without a cycle, over terms that are there already."""
     x, y = d.space("x", k=2), d.space("y", k=2)
@@ -222,7 +258,20 @@ WRITERS: dict[str, Callable[[Builder], object]] = {
     "empty": lambda d: None,
     **{
         writer.__name__: writer
-        for writer in (indices, references, shared, residual, commutes, ladder, splits, model, names, distillation)
+        for writer in (
+            indices,
+            references,
+            shared,
+            residual,
+            arithmetic,
+            parts,
+            commutes,
+            ladder,
+            splits,
+            model,
+            names,
+            distillation,
+        )
     },
 }
 

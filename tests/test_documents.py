@@ -50,6 +50,11 @@ def test_a_training_goes_on(tmp_path: Path) -> None:
     assert run(["-c", code("docs/checkpoints.md")], tmp_path).splitlines() == said
 
 
+def test_operations_say_what_they_do(tmp_path: Path) -> None:
+    said = re.findall(r"^# (.*)", code("docs/operations.md"), re.MULTILINE)
+    assert run(["-c", code("docs/operations.md")], tmp_path).splitlines() == said
+
+
 @pytest.mark.parametrize("example", ["distillation", "cotraining"])
 def test_an_example_learns(example: str, tmp_path: Path) -> None:
     said = run([str(ROOT / "examples" / f"{example}.py")], tmp_path)

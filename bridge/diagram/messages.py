@@ -19,6 +19,7 @@ Every refusal is a `DiagramError` with one of these kinds, the same in Python an
 | `cycle` | a cycle on some path of a commute, without a bound |
 | `paths` | a commute with fewer than two paths, or too many |
 | `trainable` | agreements none of which has a trainable component below it |
+| `shared` | an element that two diagrams share differs between them |
 | `limit` | more elements, or a larger number, than a limit of `bridge.diagram.limits` |
 """
 

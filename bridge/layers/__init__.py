@@ -1,6 +1,6 @@
 """The portable layer set: the same function, parameters and gradients in every engine."""
 
-from bridge.layers.arithmetic import add, multiply
+from bridge.layers.arithmetic import abs, add, divide, exp, log, matmul, multiply, power, scale, sqrt, subtract
 from bridge.layers.build import GraphBuilder, Value, chain
 from bridge.layers.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from bridge.layers.elementary import (
@@ -32,11 +32,12 @@ from bridge.layers.pooling import (
     mean_pool2d,
 )
 from bridge.layers.resampling import pad, upsample2d
-from bridge.layers.shaping import flatten, identity, reshape
+from bridge.layers.shaping import concat, flatten, identity, mean, permute, reshape, slice, split, sum
 
 __all__ = [
     "GraphBuilder",
     "Value",
+    "abs",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_mean_pool1d",
@@ -44,11 +45,14 @@ __all__ = [
     "add",
     "celu",
     "chain",
+    "concat",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "divide",
     "elu",
+    "exp",
     "flatten",
     "gelu",
     "hardsigmoid",
@@ -56,21 +60,32 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "log",
     "log_softmax",
+    "matmul",
     "max_pool1d",
     "max_pool2d",
+    "mean",
     "mean_pool1d",
     "mean_pool2d",
     "mish",
     "multiply",
     "pad",
+    "permute",
+    "power",
     "relu",
     "relu6",
     "reshape",
+    "scale",
     "sigmoid",
     "silu",
+    "slice",
     "softmax",
     "softplus",
+    "split",
+    "sqrt",
+    "subtract",
+    "sum",
     "tanh",
     "upsample2d",
 ]

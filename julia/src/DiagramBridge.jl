@@ -7,7 +7,7 @@ module DiagramBridge
 "The version of this package: that of Project.toml, which Julia 1.5 can't be asked for."
 const PACKAGE_VERSION = v"0.1.0"
 
-import LinearAlgebra: BLAS, rmul!
+import LinearAlgebra: BLAS
 import Mmap
 import SHA
 import SHA: sha256
@@ -45,6 +45,7 @@ include("layers/softmax.jl")
 include("layers/softmax_loops.jl")
 include("layers/layer_norm.jl")
 include("layers/shapes.jl")
+include("layers/walks.jl")
 include("layers/arithmetic.jl")
 include("layers/windows.jl")
 include("layers/columns.jl")
@@ -54,6 +55,18 @@ include("layers/convolution.jl")
 include("layers/pooling.jl")
 include("layers/upsample.jl")
 include("layers/pad.jl")
+include("layers/elementwise.jl")
+include("layers/pieces.jl")
+include("layers/permute.jl")
+include("layers/reductions.jl")
+include("layers/matmul.jl")
+include("layers/recurrent.jl")
+include("layers/lstm.jl")
+include("layers/gru.jl")
+include("layers/rnn.jl")
+include("layers/attention_blocks.jl")
+include("layers/attention.jl")
+include("layers/multi_head_attention.jl")
 include("layers/table.jl")
 
 include("diagram/ir.jl")
@@ -94,6 +107,7 @@ include("train/optimizer.jl")
 include("train/json.jl")
 include("train/tensor_file.jl")
 include("train/checkpoint.jl")
+include("train/progress.jl")
 
 include("tensors.jl")
 include("registry.jl")

@@ -5,6 +5,14 @@ const ALPHA = AttributeDefinition("alpha", Float64, 1.0, POSITIVE)
 const EPS = AttributeDefinition("eps", Float64, 1e-5, POSITIVE)
 const AFFINE = AttributeDefinition("affine", Bool, true)
 
+const ORDER = Constraint("the axes 0, 1, … in any order", axes -> sort(axes) == 0:(length(axes) - 1))
+const NOT_NEGATIVE = Constraint("0 or more", value -> value >= 0)
+const AXES = AttributeDefinition(
+    "axes", Vector{Int}, nothing,
+    Constraint("different axes counted from the last: -1, -2, …",
+               axes -> !isempty(axes) && allunique(axes) && all(axis -> axis < 0, axes)))
+const KEEP = AttributeDefinition("keep", Bool, false)
+
 const ELEMENTARY = Rows(
     "linear" => LayerDefinition(
         Linear, AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("out", Int, nothing, SIZE),
@@ -85,7 +93,17 @@ const NORMALIZATION = Rows(
 
 const ARITHMETIC = Rows(
     "add" => LayerDefinition(_ -> Add()),
+    "subtract" => LayerDefinition(_ -> Subtract()),
     "multiply" => LayerDefinition(_ -> Multiply()),
+    "divide" => LayerDefinition(_ -> Divide()),
+    "scale" => LayerDefinition(
+        Scale, AttributeDefinition("factor", Float64, nothing), AttributeDefinition("shift", Float64, 0.0)),
+    "power" => LayerDefinition(power, AttributeDefinition("exponent", Float64, nothing)),
+    "exp" => LayerDefinition(_ -> Exp()),
+    "log" => LayerDefinition(_ -> Log()),
+    "sqrt" => LayerDefinition(_ -> Sqrt()),
+    "abs" => LayerDefinition(_ -> Abs()),
+    "matmul" => LayerDefinition(_ -> MatMul()),
 )
 
 const SHAPING = Rows(
@@ -93,6 +111,14 @@ const SHAPING = Rows(
     "reshape" => LayerDefinition(
         a -> Reshape(attribute(a, "shape", Vector{Int})), AttributeDefinition("shape", Vector{Int}, nothing, ANY_SIZES)),
     "identity" => LayerDefinition(_ -> Identity()),
+    "concat" => LayerDefinition(Concat, AXIS),
+    "split" => LayerDefinition(Split, AXIS, AttributeDefinition("sizes", Vector{Int}, nothing, SIZES)),
+    "permute" => LayerDefinition(Permute, AttributeDefinition("axes", Vector{Int}, nothing, ORDER)),
+    "slice" => LayerDefinition(
+        Slice, AXIS, AttributeDefinition("start", Int, nothing, NOT_NEGATIVE),
+        AttributeDefinition("stop", Int, nothing, NOT_NEGATIVE), AttributeDefinition("step", Int, 1, SIZE)),
+    "mean" => LayerDefinition(Mean, AXES, KEEP),
+    "sum" => LayerDefinition(Sum, AXES, KEEP),
 )
 
 "The rows by operation; each is version 1 of its meaning."

@@ -1,7 +1,8 @@
 # Arithmetic of values, by broadcasting.
 
 in_flux(layer::Add) = FluxLayer(layer, (xs...) -> broadcast(+, xs...))
+in_flux(layer::DiagramBridge.Subtract) = FluxLayer(layer, (x, y) -> x .- y)
 in_flux(layer::Multiply) = FluxLayer(layer, (x, y) -> x .* y)
+in_flux(layer::DiagramBridge.Divide) = FluxLayer(layer, (x, y) -> x ./ y)
 
-check_inputs(::Add, ::Tuple, inputs::Tuple) = DiagramBridge.check_equal_sizes("add", inputs)
-check_inputs(::Multiply, ::Tuple, inputs::Tuple) = DiagramBridge.check_equal_sizes("multiply", inputs)
+check_inputs(layer::DiagramBridge.Arithmetic, ::Tuple, inputs::Tuple) = DiagramBridge.common_size(layer, inputs)

@@ -8,16 +8,19 @@ computed it with.
 
 from __future__ import annotations
 
+import io
 import linecache
+import logging
+import operator
 import os
 import re
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, fx, nn
@@ -33,6 +36,9 @@ __all__ = ["Capture", "capture", "origin"]
 
 PAIRS = ((2, 61), (23, 67), (29, 71), (31, 73), (37, 79), (41, 83), (43, 89), (47, 97))
 """Sizes of the batch and of variable axes in the two programs. A ratio of two sizes says which of them are in it."""
+
+
+SAME = "the same operators in train and test mode, for batches of any size"
 
 
 @dataclass(frozen=True)
@@ -118,15 +124,17 @@ def _whole_attention() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what export logs of a failure, which is raised as well."""
-    import logging
-
-    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
-    before, log.disabled = log.disabled, True
+    """Without what export logs and prints of a failure, which is raised as well, and without its trace of every tensor."""
+    logs = [logging.getLogger(name) for name in ("torch.fx.experimental.symbolic_shapes", "torch.__trace")]
+    before = [log.disabled for log in logs]
     try:
-        yield
+        for log in logs:
+            log.disabled = True
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
-        log.disabled = before
+        for log, disabled in zip(logs, before, strict=True):
+            log.disabled = disabled
 
 
 class _Comparison:
@@ -170,21 +178,23 @@ class _Comparison:
         ones, twos = list(_calls(self.train.graph)), list(_calls(self.test.graph))
         for one, two in zip(ones, twos, strict=False):
             self.node = one
+            if not isinstance(one.target, torch._ops.OpOverload) and one.target is not operator.getitem:
+                self._refuse("an operator of the portable layers", getattr(one.target, "__name__", str(one.target)))
             if one.target is not two.target:
-                self._refuse(f"{one.target} in train mode and {two.target} in test mode")
+                self._refuse(SAME, f"{one.target} in train mode and {two.target} in test mode")
             here, there = _named(one), _named(two)
             found[one] = {name: self._same(name, value, there[name]) for name, value in here.items()}
             self.twins[one] = two
         if len(ones) != len(twos):
             self.node = ones[len(twos)] if len(ones) > len(twos) else twos[len(ones)]
-            self._refuse(f"{self.node.target} in one of them alone")
+            self._refuse(SAME, f"{self.node.target} in one of them alone")
         return found
 
     def _same(self, name: str, one: Any, two: Any) -> Any:
         """An argument of both programs: what depends on the batch as a `Size`."""
         if isinstance(one, fx.Node):
             if self.twins.get(one) is not two:
-                self._refuse(f"another {name} in test mode")
+                self._refuse(SAME, f"another {name} in test mode")
             return one
         if isinstance(one, (list, tuple)) and isinstance(two, (list, tuple)) and len(one) == len(two):
             return [self._same(name, a, b) for a, b in zip(one, two, strict=True)]
@@ -194,7 +204,7 @@ class _Comparison:
         if type(one) is int and type(two) is int and (size := self._size(one, two)) is not None:
             return size
         if not isinstance(one, (bool, float)) or not isinstance(two, (bool, float)):
-            self._refuse(f"{name}={one} in train mode and {two} in test mode")
+            self._refuse(SAME, f"{name}={one} in train mode and {two} in test mode")
         self.flags[self.node, name] = (one, two)
         return one
 
@@ -220,16 +230,11 @@ class _Comparison:
                 one //= pair[0]
         return Size(one, tuple(sorted(variables))) if ratio == 1 and one > 0 else None
 
-    def _refuse(self, found: str) -> None:
+    def _refuse(self, expected: str, found: str) -> NoReturn:
         assert self.node is not None
         place = origin(self.node)
         element = f"module '{place.module}'" if place.module else "the module itself"
-        raise PortError(
-            f"{element}, operator {self.node.target}",
-            "the same operators in train and test mode, for batches of any size",
-            found,
-            place.source,
-        )
+        raise PortError(f"{element}, operator {place.operator}", expected, found, place.source)
 
 
 def _calls(graph: fx.Graph) -> Iterator[fx.Node]:
@@ -269,7 +274,8 @@ def origin(node: fx.Node) -> Origin:
     module, _ = list(stack.values())[-1]
     frames = re.findall(FRAME, node.meta.get("stack_trace") or "")
     source = _user_line((file, int(line), code) for file, line, code in frames)
-    return Origin(tuple(stack), module, str(node.target), source)
+    name = str(node.target) if isinstance(node.target, torch._ops.OpOverload) else getattr(node.target, "__name__", "")
+    return Origin(tuple(stack), module, name, source)
 
 
 FRAME = r'File "([^"]+)", line (\d+), in \S+\n\s+(.+)'

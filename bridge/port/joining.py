@@ -6,7 +6,7 @@ Only what one call of a module does by itself is joined: steps that were modules
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bridge.layers.definition import integer, real
@@ -88,95 +88,103 @@ def attentions(reader: Reader) -> Step | None:
     turned = together and reader.back(together.inputs[0], "permute")
     if not turned or turned.layer["axes"] != (1, 0, 2):
         return None
-    core = _core(reader, turned.inputs[0])
+    core = _attention(reader, turned.inputs[0]) or _written_out(reader, turned.inputs[0])
     if core is None:
         return None
-    sides = [_projected(reader, value) for value in core.sides]
-    if None in sides:
-        return None
-    q, k, v = (side for side in sides if side is not None)
-    (heads, _, width), layer = core.sides[0].shape, out.layer
-    size = integer(dict(layer.attributes), "in")
-    biased = {layer["bias"], *("bias" in side.weights for side in (q, k, v))}
+    size, (heads, _, width) = integer(dict(out.layer.attributes), "in"), turned.inputs[0].shape
+    q, k, v = core.sides
     fits = (
-        layer["out"] == size
+        out.layer["out"] == size
         and isinstance(heads, int)
         and isinstance(width, int)
         and heads * width == size
-        and all(side.weights["weight"].shape[0] == size for side in (q, k, v))
+        and all(side.weights["weight"].shape[0] == size for side in core.sides)
         and q.weights["weight"].shape[1] == size
-        and len(biased) == 1
+        and all(("bias" in side.weights) is out.layer["bias"] for side in core.sides)
         and core.scale in (0.0, width**-0.5)
     )
     if not fits:
         return None
-    made = make(
-        "multi_head_attention",
-        width=size,
-        heads=heads,
-        key_width=k.weights["weight"].shape[1],
-        value_width=v.weights["weight"].shape[1],
-        bias=layer["bias"],
-        causal=core.causal,
+    widths = {"key_width": k.weights["weight"].shape[1], "value_width": v.weights["weight"].shape[1]}
+    attributes = {"width": size, "heads": heads, "bias": out.layer["bias"], "causal": core.causal, **widths}
+    named = {"q": q.weights, "k": k.weights, "v": v.weights, "out": out.weights}
+    weights = {f"{letter}_{name}": own[name] for name in ("weight", "bias") for letter, own in named.items() if name in own}
+    return replace(
+        out, layer=make("multi_head_attention", **attributes), inputs=(q.input, k.input, v.input), weights=weights
     )
-    named = (("q", q.weights), ("k", k.weights), ("v", v.weights), ("out", out.weights))
-    weights = {f"{letter}_{name}": held for letter, own in named for name, held in own.items()}
-    order = [f"{letter}_{name}" for name in ("weight", "bias") for letter in "qkv"] + ["out_weight", "out_bias"]
-    weights = {name: weights[name] for name in order if name in weights}
-    return replace(out, layer=made, inputs=(q.input, k.input, v.input), weights=weights)
-
-
-@dataclass(frozen=True)
-class Core:
-    """Queries, keys and values by heads; a scale of 0 is 1/√width."""
-
-    sides: tuple[Value, ...]
-    causal: bool
-    scale: float
-
-
-def _core(reader: Reader, value: Value) -> Core | None:
-    """An attention, or one that is written out."""
-    step = reader.back(value, "attention")
-    if step is not None:
-        plain = step.layer["mask"] == "none"
-        return Core(step.inputs, bool(step.layer["causal"]), real(dict(step.layer.attributes), "scale")) if plain else None
-    product = reader.back(value, "matmul")
-    weights = product and reader.back(product.inputs[0], "softmax")
-    scores = weights and reader.back(weights.inputs[0], "matmul")
-    if not product or not weights or not scores or weights.layer["axis"] != -1:
-        return None
-    scaled, keys = reader.back(scores.inputs[0], "scale"), reader.back(scores.inputs[1], "permute")
-    if scaled is None or keys is None or keys.layer["axes"] != (0, 2, 1) or scaled.layer["shift"] != 0:
-        return None
-    return Core((scaled.inputs[0], keys.inputs[0], product.inputs[1]), False, real(dict(scaled.layer.attributes), "factor"))
 
 
 @dataclass(frozen=True)
 class Projected:
-    """A value and the linear map of it whose result is seen by heads."""
+    """A value, and the linear map of it whose result is seen by heads."""
 
     input: Value
     weights: dict[str, Weight]
 
 
-def _projected(reader: Reader, value: Value) -> Projected | None:
+@dataclass(frozen=True)
+class Core:
+    """Queries, keys and values before they are seen by heads; a scale of 0 is 1/√width."""
+
+    sides: tuple[Projected, Projected, Projected]
+    causal: bool
+    scale: float
+
+
+def _attention(reader: Reader, value: Value) -> Core | None:
+    step = reader.back(value, "attention")
+    if step is None or step.layer["mask"] != "none":
+        return None
+    q, k, v = (_by_heads(reader, side) for side in step.inputs)
+    if q is None or k is None or v is None:
+        return None
+    return Core((q, k, v), bool(step.layer["causal"]), real(dict(step.layer.attributes), "scale"))
+
+
+def _written_out(reader: Reader, value: Value) -> Core | None:
+    """softmax(scaled queries times keys) times values."""
+    product = reader.back(value, "matmul")
+    weights = product and reader.back(product.inputs[0], "softmax")
+    scores = weights and reader.back(weights.inputs[0], "matmul")
+    if not product or not weights or not scores or weights.layer["axis"] != -1:
+        return None
+    turned = reader.back(scores.inputs[0], "permute")
+    apart = turned and reader.back(turned.inputs[0], "reshape")
+    scaled = apart and reader.back(apart.inputs[0], "scale")
+    keys = reader.back(scores.inputs[1], "reshape")
+    columns = keys and reader.back(keys.inputs[0], "permute")
+    if not turned or not scaled or not columns:
+        return None
+    if turned.layer["axes"] != (1, 0, 2) or columns.layer["axes"] != (1, 0) or scaled.layer["shift"] != 0:
+        return None
+    q, k = _projected(reader, scaled.inputs[0]), _projected(reader, columns.inputs[0])
+    v = _by_heads(reader, product.inputs[1])
+    if q is None or k is None or v is None:
+        return None
+    return Core((q, k, v), False, real(dict(scaled.layer.attributes), "factor"))
+
+
+def _by_heads(reader: Reader, value: Value) -> Projected | None:
     turned = reader.back(value, "permute")
     apart = turned and reader.back(turned.inputs[0], "reshape")
     if not turned or not apart or turned.layer["axes"] != (1, 0, 2):
         return None
-    part = reader.back(apart.inputs[0], "slice")
+    return _projected(reader, apart.inputs[0])
+
+
+def _projected(reader: Reader, value: Value) -> Projected | None:
+    """A linear map, or some rows of one that several share."""
+    part = reader.back(value, "slice")
     if part is None:
-        whole = reader.back(apart.inputs[0], "linear")
+        whole = reader.back(value, "linear")
         return None if whole is None else Projected(whole.inputs[0], dict(whole.weights))
-    if part.layer["axis"] != -1 or part.layer["step"] != 1:
-        return None
-    packed = reader.makers.get(part.inputs[0])
-    if packed is None or packed.layer.operation != "linear":
-        return None
-    users = [step for step in reader.steps if part.inputs[0] in step.inputs]
-    if reader.back(part.inputs[0], "linear", uses=len(users)) is None or any(u.layer.operation != "slice" for u in users):
+    packed = part.inputs[0]
+    users = [step for step in reader.steps if packed in step.inputs]
+    whole = reader.back(packed, "linear", uses=len(users))
+    if whole is None or any(step.layer.operation != "slice" for step in users):
         return None
     start, stop = (integer(dict(part.layer.attributes), name) for name in ("start", "stop"))
-    rows: Callable[[Weight], Weight] = lambda weight: weight.rearranged(lambda places: places[start:stop])  # noqa: E731
-    return Projected(packed.inputs[0], {name: rows(weight) for name, weight in packed.weights.items()})
+    if part.layer["axis"] != -1 or part.layer["step"] != 1:
+        return None
+    weights = {name: weight.rearranged(lambda places: places[start:stop]) for name, weight in whole.weights.items()}
+    return Projected(whole.inputs[0], weights)

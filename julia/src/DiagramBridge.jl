@@ -14,8 +14,8 @@ import SHA: sha256
 
 export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Objective, Plan, TORCH, TorchReference, agree!,
        arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, huber, index!,
-       info_nce, kl, load, load_checkpoint!, loss, losses_and_gradients, mae, mse, output!, plan, save, save_checkpoint,
-       source!, space!, train!
+       info_nce, kl, load, load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, mse, output!, plan, read_weights,
+       save, save_checkpoint, save_weights, source!, space!, train!
 
 include("wire.jl")
 include("schema.jl")
@@ -146,6 +146,7 @@ include("objective/feed.jl")
 include("objective/train.jl")
 include("objective/resume.jl")
 include("objective/requests.jl")
+include("objective/weights.jl")
 include("warm_up.jl")
 
 include("precompile.jl")

@@ -9,7 +9,7 @@ import sys
 from bridge.cli.progress import bar
 from bridge.errors import BridgeError, DiagramError, FileError
 
-__all__ = ["check", "demo", "doctor", "julia_install", "show"]
+__all__ = ["check", "demo", "doctor", "julia_install", "relate", "show"]
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -100,6 +100,16 @@ def show(options: argparse.Namespace) -> int:
     print(as_text(diagram, placed, rows))
     if program is not None:
         print(plan_text(program, rows))
+    return 0
+
+
+def relate(options: argparse.Namespace) -> int:
+    """Print the morphisms between two diagrams, and their largest common part."""
+    from bridge.cli.relate import as_text, related
+    from bridge.schema.files import load
+
+    found = related(load(options.first), load(options.second))
+    print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else as_text(found))
     return 0
 
 

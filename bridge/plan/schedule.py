@@ -112,7 +112,7 @@ def schedule(steps: Iterable[Step], driver: Runtime) -> list[Step]:
             heappush(ready[step.runtime], (step.id, step))
     order: list[Step] = []
     current = driver
-    while any(ready.values()):
+    while ready[current] or any(ready.values()):
         if not ready[current]:
             current = min((heap[0][0], runtime.value, runtime) for runtime, heap in ready.items() if heap)[2]
         step = heappop(ready[current])[1]

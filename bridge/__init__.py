@@ -110,7 +110,7 @@ EXPORTS = {
 }
 
 #: Subpackages, found as attributes before anything imports them.
-PACKAGES = ("diagram", "julia", "layers", "plan", "schema", "torch", "train")
+PACKAGES = ("diagram", "draw", "julia", "layers", "plan", "schema", "torch", "train")
 
 __all__ = [*EXPORTS, *PACKAGES]
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.torch import Losses as Losses
     from bridge.torch import Objective as Objective
     from bridge.torch import compile as compile
+    from bridge.train import change as change
     from bridge.train import fit as fit
     from bridge.train import load_checkpoint as load_checkpoint
     from bridge.train import save_checkpoint as save_checkpoint
@@ -79,6 +80,7 @@ EXPORTS = {
     "UnsupportedError": "bridge.errors",
     "binary_cross_entropy": "bridge.diagram.divergences",
     "canonical": "bridge.diagram.canonical",
+    "change": "bridge.train",
     "check": "bridge.diagram.check",
     "collect": "bridge.julia.session",
     "compile": "bridge.torch",

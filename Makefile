@@ -37,8 +37,9 @@ generated: $(READY)
 julia-tests: $(READY) julia
 	$(BIN)/python scripts/julia_tests.py
 
+# One thread each: processes whose threads wait for each other's cores are slower than one core.
 python-tests: $(READY) julia
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 bench: $(READY) julia
 	$(BIN)/python -m benchmarks.crossing --json

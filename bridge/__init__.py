@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.errors import FileError as FileError
     from bridge.errors import JuliaError as JuliaError
     from bridge.errors import JuliaUnavailable as JuliaUnavailable
+    from bridge.errors import PortError as PortError
     from bridge.errors import UnsupportedError as UnsupportedError
     from bridge.julia.session import collect as collect
     from bridge.julia.session import stats as stats
@@ -56,7 +57,10 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.train import change as change
     from bridge.train import fit as fit
     from bridge.train import load_checkpoint as load_checkpoint
+    from bridge.train import load_weights as load_weights
+    from bridge.train import read_weights as read_weights
     from bridge.train import save_checkpoint as save_checkpoint
+    from bridge.train import save_weights as save_weights
 
 __version__ = "0.1.0"
 
@@ -75,6 +79,7 @@ EXPORTS = {
     "Losses": "bridge.torch",
     "Morphism": "bridge.diagram.operations.morphisms",
     "Objective": "bridge.torch",
+    "PortError": "bridge.errors",
     "Term": "bridge.diagram.builder",
     "TorchReference": "bridge.diagram.ir",
     "UnsupportedError": "bridge.errors",
@@ -97,13 +102,16 @@ EXPORTS = {
     "kl": "bridge.diagram.divergences",
     "load": "bridge.schema.files",
     "load_checkpoint": "bridge.train",
+    "load_weights": "bridge.train",
     "mae": "bridge.diagram.divergences",
     "morphisms": "bridge.diagram.operations.morphisms",
     "mse": "bridge.diagram.divergences",
+    "read_weights": "bridge.train",
     "rename": "bridge.diagram.operations.rename",
     "restrict": "bridge.diagram.operations.restrict",
     "save": "bridge.schema.files",
     "save_checkpoint": "bridge.train",
+    "save_weights": "bridge.train",
     "stats": "bridge.julia.session",
     "substitute": "bridge.diagram.operations.substitute",
     "tie": "bridge.diagram.operations.tie",
@@ -112,7 +120,7 @@ EXPORTS = {
 }
 
 #: Subpackages, found as attributes before anything imports them.
-PACKAGES = ("diagram", "draw", "julia", "layers", "plan", "schema", "torch", "train")
+PACKAGES = ("diagram", "draw", "julia", "layers", "plan", "port", "schema", "torch", "train")
 
 __all__ = [*EXPORTS, *PACKAGES]
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import bridge
 from bridge import Builder, layers, schema
 from bridge.diagram.ir import Diagram, Layer, LayerGraph
-from bridge.layers.build import GraphBuilder
+from bridge.layers.build import GraphBuilder, as_graph
+from bridge.layers.graph import infer_shapes
 from bridge.plan import Runtime, plan
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "files" / "golden"
@@ -46,6 +47,32 @@ LAYERS: dict[str, Layer | LayerGraph] = {
     "flatten": layers.flatten(),
     "reshape": layers.chain(layers.reshape(1, 3), layers.reshape(3)),
     "identity": layers.identity(),
+    "scale": layers.scale(-0.5, 3),
+    "power": layers.power(1.5),
+    "exp": layers.exp(),
+    "log": layers.log(),
+    "sqrt": layers.sqrt(),
+    "abs": layers.abs(),
+    "permute": layers.permute(0),
+}
+
+# Layers of samples with channels and spatial axes, each with a sample's shape.
+SPATIAL: dict[str, tuple[Layer, tuple[int | str, ...]]] = {
+    "conv1d": (layers.conv1d(4, 6, 3, stride=2, padding=1, dilation=2, groups=2), (4, 9)),
+    "conv2d": (layers.conv2d(2, 3, (3, 1), padding=(1, 0), init="glorot_uniform"), (2, "height", 5)),
+    "conv_transpose1d": (layers.conv_transpose1d(2, 3, 4, stride=3, padding=2, output_padding=1, bias=False), (2, 4)),
+    "conv_transpose2d": (layers.conv_transpose2d(4, 2, 3, groups=2, dilation=(2, 1), init="zeros"), (4, 3, 5)),
+    "max_pool1d": (layers.max_pool1d(3, stride=2, padding=1), (2, 7)),
+    "max_pool2d": (layers.max_pool2d((2, 3)), (2, 4, 6)),
+    "mean_pool1d": (layers.mean_pool1d(2), (2, 6)),
+    "mean_pool2d": (layers.mean_pool2d(3, stride=1, padding=1, count_padding=False), (2, "height", 4)),
+    "adaptive_max_pool1d": (layers.adaptive_max_pool1d(3), (2, "length")),
+    "adaptive_max_pool2d": (layers.adaptive_max_pool2d((3, 2)), (2, 7, 5)),
+    "adaptive_mean_pool1d": (layers.adaptive_mean_pool1d(4), (2, 3)),
+    "adaptive_mean_pool2d": (layers.adaptive_mean_pool2d(1), (2, "height", "width")),
+    "upsample2d": (layers.upsample2d((1, 3)), (2, "height", 4)),
+    "upsample2d_bilinear": (layers.upsample2d(2, "bilinear", align_corners=True), (2, 3, 4)),
+    "pad": (layers.pad((0, 1), (0, 2), value=-1.5), (2, "length", 4)),
 }
 
 DIVERGENCES = {
@@ -70,6 +97,20 @@ def of_layer(body: Layer | LayerGraph) -> Callable[[Builder], None]:
         data = d.source("data", x=x)
         layer, last = d.arrow("layer", x, x, body), d.arrow("last", x, x, layers.linear(3, 3))
         d.agree(last(layer(data.x)), data.x, by=bridge.mse())
+
+    return write
+
+
+def of_spatial(layer: Layer, shape: tuple[int | str, ...]) -> Callable[[Builder], None]:
+    """A component of one layer before a trainable one, along the last axis of what it makes."""
+
+    def write(d: Builder) -> None:
+        (made,) = infer_shapes(as_graph(layer), (shape,), "layer")
+        x, y = (d.space(n, axes=[(f"axis_{k}", size) for k, size in enumerate(s)]) for n, s in (("x", shape), ("y", made)))
+        data = d.source("data", x=x, y=y)
+        assert isinstance(made[-1], int)
+        last = d.arrow("last", y, y, layers.linear(made[-1], made[-1]))
+        d.agree(last(d.arrow("layer", x, y, layer)(data.x)), data.y, by=bridge.mse())
 
     return write
 
@@ -151,6 +192,35 @@ def residual(d: Builder) -> None:
     d.agree(left, f(left, left)[0], by=bridge.kl(axis="row"))
 
 
+def arithmetic(d: Builder) -> None:
+    """Layers of several inputs, with axes of size 1 that are repeated and with an axis of variable size."""
+    x, row = d.space("x", step="n", k=3), d.space("row", one=1, k=3)
+    data = d.source("data", x=x, row=row)
+    graph = GraphBuilder(2)
+    a, b = graph.inputs
+    shifted = graph(layers.add(), graph(layers.subtract(), a, b), b, a)
+    scaled = graph(layers.divide(), graph(layers.multiply(), b, shifted), graph(layers.exp(), b))
+    products = graph(layers.matmul(), scaled, graph(layers.matmul(), graph(layers.permute(1, 0), scaled), a))
+    f, last = d.arrow("f", (x, row), x, graph.build(products)), d.arrow("last", x, x, layers.linear(3, 3))
+    d.agree(last(f(data.x, data.row)), data.x, by=bridge.mse())
+
+
+def parts(d: Builder) -> None:
+    """Values taken apart, put together and reduced, with a layer of several outputs."""
+    x, y = d.space("x", row=4, k=5), d.space("y", k=7)
+    data = d.source("data", x=x, y=y)
+    graph = GraphBuilder(1)
+    (value,) = graph.inputs
+    left, right = graph(layers.split(2, 3), value, name="split")
+    turned = graph(layers.concat(-2), graph(layers.permute(1, 0), right), graph(layers.permute(1, 0), left))
+    every_other = graph(layers.slice(-1, 0, 4, 2), turned)
+    first = graph(layers.mean(-1), every_other)
+    kept = graph(layers.sum(-2, -1, keep=True), turned)
+    outputs = graph(layers.concat(), first, graph(layers.reshape(1), kept), graph(layers.slice(-1, 1, 2), first))
+    f, last = d.arrow("f", x, y, graph.build(outputs)), d.arrow("last", y, y, layers.linear(7, 7))
+    d.agree(last(f(data.x)), data.y, by=bridge.mse())
+
+
 def commutes(d: Builder) -> None:
     """Paths from a source and from a term, in both pairings, with and without a cycle, over terms that are there already."""
     x, y = d.space("x", k=2), d.space("y", k=2)
@@ -218,11 +288,25 @@ def distillation(d: Builder) -> None:
 
 WRITERS: dict[str, Callable[[Builder], object]] = {
     **{f"layer_{name}": of_layer(body) for name, body in LAYERS.items()},
+    **{f"layer_{name}": of_spatial(layer, shape) for name, (layer, shape) in SPATIAL.items()},
     **{f"divergence_{name}": of_divergence(name) for name in DIVERGENCES},
     "empty": lambda d: None,
     **{
         writer.__name__: writer
-        for writer in (indices, references, shared, residual, commutes, ladder, splits, model, names, distillation)
+        for writer in (
+            indices,
+            references,
+            shared,
+            residual,
+            arithmetic,
+            parts,
+            commutes,
+            ladder,
+            splits,
+            model,
+            names,
+            distillation,
+        )
     },
 }
 

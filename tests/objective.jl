@@ -14,18 +14,21 @@ function read_data(path::String)
     return data
 end
 
-"The losses and gradients of an objective with a checkpoint's parameters, written to a file."
-function differentiate(diagram::String, checkpoint::String, batch::String, answer::String, train::Bool)
+"The losses and gradients of an objective with a checkpoint's parameters, and its buffers afterwards, written to a file."
+function differentiate(diagram::String, checkpoint::String, batch::String, answer::String, train::Bool, seed::UInt = UInt(0))
     objective = compile(load(diagram))
     load_checkpoint!(objective, checkpoint)
     data = read_data(batch)
-    losses, gradients = losses_and_gradients(objective, data; train = train)
-    without = loss(objective, data; train = train)
+    losses, gradients = losses_and_gradients(objective, data; train = train, seed = seed)
+    buffers = Dict(string("buffer/", v.component, '/', v.path) => copy(v.array) for v in objective.buffers)
+    load_checkpoint!(objective, checkpoint)
+    without = loss(objective, data; train = train, seed = seed)
     @assert without.total === losses.total && without.agreements == losses.agreements
+    @assert all(v -> v.array == buffers[string("buffer/", v.component, '/', v.path)], objective.buffers)
     tensors = Dict{String,Array}("total" => [losses.total])
     foreach(((name, value),) -> tensors["loss/$name"] = [value], losses.agreements)
     foreach(((key, gradient),) -> tensors[string("gradient/", join(key, '/'))] = gradient, gradients)
-    write_tensors(answer, tensors, Dict{String,String}())
+    write_tensors(answer, merge(tensors, buffers), Dict{String,String}())
 end
 
 "Go on with a training from a checkpoint, up to some epoch, and save where it is then."

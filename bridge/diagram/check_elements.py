@@ -29,7 +29,8 @@ from bridge.diagram.limits import (
 from bridge.diagram.messages import element, quote, shape_text, show_space, space_text, type_text, unknown
 from bridge.diagram.names import check_label, check_name
 from bridge.errors import DiagramError
-from bridge.layers.graph import check_graph, infer_shapes, parameters
+from bridge.layers.definition import FLOAT, InputKind
+from bridge.layers.graph import check_graph, infer_shapes, input_kinds, node_element, parameters
 
 __all__ = [
     "check_arrows",
@@ -196,7 +197,10 @@ def check_arrows(diagram: Diagram) -> None:
 
 
 def check_portable(diagram: Diagram, arrow: Arrow, component: Component, graph: LayerGraph, where: str) -> None:
-    """A layer graph takes and makes as many values as the arrow, float ones of one dtype, of the spaces' shapes."""
+    """A layer graph takes and makes as many values as the arrow, of the spaces' shapes.
+
+    They are float of one dtype, but for inputs that its nodes take as indices, lengths or masks.
+    """
     where = f"{where}, component {quote(component.name)}"
     sources = [diagram.space(name) for name in arrow.sources]
     targets = [diagram.space(name) for name in arrow.targets]
@@ -204,14 +208,33 @@ def check_portable(diagram: Diagram, arrow: Arrow, component: Component, graph: 
         if wanted != len(spaces):
             expected = f"{wanted} {'source' if what == 'inputs' else 'target'} spaces, one for each of its {what}"
             raise DiagramError(where, expected, f"{len(spaces)}", "type")
-    for space in sources + targets:
-        if not space.data_type.is_float:
-            raise DiagramError(where, "float spaces, for portable layers", show_space(space), "type")
-        if space.data_type is not targets[0].data_type:
-            expected = f"one dtype, {targets[0].data_type.value}"
-            raise DiagramError(where, expected, show_space(space), "type")
+    for space, (kind, node) in zip(sources, input_kinds(graph), strict=True):
+        if kind.name == FLOAT.name:
+            check_float(space, targets[0], where)
+        elif not is_of(space, kind):
+            assert node is not None
+            raise DiagramError(node_element(where, node), kind.text, show_space(space), "type")
+    for space in targets:
+        check_float(space, targets[0], where)
     shapes = infer_shapes(graph, tuple(space.shape for space in sources), where)
     for place, (shape, target) in enumerate(zip(shapes, targets, strict=True)):
         if shape != target.shape:
             expected = f"shape {shape_text(target.shape)}, of space {quote(target.name)} ({space_text(target)})"
             raise DiagramError(f"{where}, output {place}", expected, f"shape {shape_text(shape)}", "type")
+
+
+def check_float(space: Space, target: Space, where: str) -> None:
+    """Refuse a space of a portable component that is not float, or not of the dtype of its first target."""
+    if not space.data_type.is_float:
+        raise DiagramError(where, "float spaces, for portable layers", show_space(space), "type")
+    if space.data_type is not target.data_type:
+        raise DiagramError(where, f"one dtype, {target.data_type.value}", show_space(space), "type")
+
+
+def is_of(space: Space, kind: InputKind) -> bool:
+    """Whether a space has values of a kind that is not float."""
+    if kind.name == "mask":
+        return space.data_type is DataType.BOOL
+    if space.data_type not in (DataType.INT32, DataType.INT64):
+        return False
+    return kind.name == "length" or 1 <= space.classes <= kind.classes

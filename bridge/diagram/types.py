@@ -79,12 +79,14 @@ def term_element(diagram: Diagram, terms: Sequence[Term], place: int) -> str:
 
 
 def component_data_type(diagram: Diagram, component: Component) -> str:
-    """The dtype of a portable component's parameters: that of the spaces of the arrows that name it, else float32."""
+    """The dtype of a portable component's parameters: that of its arrows' float spaces, else float32."""
     assert isinstance(component.body, LayerGraph)
     data_types: dict[str, str] | None = diagram.memo.get("component_data_types")
     if data_types is None:
         data_types = diagram.memo["component_data_types"] = {}
         for arrow in diagram.arrows:
-            for space in arrow.sources + arrow.targets:
-                data_types.setdefault(arrow.component, diagram.space(space).data_type.value)
+            for name in arrow.sources + arrow.targets:
+                data_type = diagram.space(name).data_type
+                if data_type.is_float:
+                    data_types.setdefault(arrow.component, data_type.value)
     return data_types.get(component.name, "float32")

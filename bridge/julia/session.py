@@ -35,6 +35,7 @@ from bridge.julia.structures import (
     UNSUPPORTED,
 )
 from bridge.julia.tensors import Copies, MendableError
+from bridge.julia.vtable import vtable
 from bridge.schema.generated import control_pb2 as control
 
 __all__ = ["Session", "Statistics", "session", "stats"]
@@ -79,7 +80,7 @@ class Session:
         addresses = [int(a) for a in runtime.eval_string("join(UInt.(DiagramBridge.vtable()), ',')").split(",")]
         self._control = _function(addresses[0], ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
         self._release = _function(addresses[3], ctypes.c_uint64)
-        known = symbols()
+        known = symbols() | vtable().addresses
         self._bind(addresses, known)
         shake = self._shake_hands(known)
         self.version, self.how = runtime.version, runtime.how
@@ -136,7 +137,7 @@ class Session:
         address, length = ctypes.c_void_p(), ctypes.c_int64()
         status = self._control(payload, len(payload), ctypes.addressof(address), ctypes.addressof(length))
         if status != OK:
-            raise BridgeError("Julia's control function", "a response", f"status {status:#x}")
+            raise self.failure(status)
         response = control.Response.FromString(ctypes.string_at(address.value or 0, length.value))
         if response.HasField("failure") and not request.HasField("last_error"):
             raise _exception(response.failure)
@@ -192,7 +193,9 @@ def _function(address: int, *arguments: Any) -> Any:
     return ctypes.PYFUNCTYPE(ctypes.c_int32, *arguments)(address)
 
 
-def _exception(failure: Any) -> Exception:
+def _exception(failure: Any) -> BaseException:
+    if failure.exception and (error := vtable().exception(failure.exception)) is not None:
+        return error
     if failure.kind == "BridgeError":
         return BridgeError(failure.element, failure.expected, failure.found)
     return JuliaError(failure.element or "Julia", failure.kind, failure.message, failure.stacktrace)

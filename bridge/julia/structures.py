@@ -16,11 +16,12 @@ import torch
 __all__ = ["ABI_VERSION", "DATA_TYPES", "DESCRIPTOR_SIZE", "MODE_SIZE", "SLOT_SIZE", "Frame", "slot"]
 
 ABI_VERSION = 1
-OK, ERROR, INTERRUPTED, UNSUPPORTED = 0x0B51, 0x0B52, 0x0B53, 0x0B54
+OK, ERROR, INTERRUPTED, UNSUPPORTED, BUSY = 0x0B51, 0x0B52, 0x0B53, 0x0B54, 0x0B55
 """What a call returns. A Python callback that raises returns garbage such as 0 or −1, so none of these is near."""
 
-TRAIN, CONSTANT = 1, 4
-"""Bits of a mode's flags: train mode, whether no gradient of an input will be asked for. (2 is the callee's own.)"""
+TRAIN, GRAD, CONSTANT, SEEDED, ONCE = 1, 2, 4, 8, 16
+"""Bits of a mode's flags: train mode; a way back may be asked for (set by Julia, whoever drives); no gradient of an input
+will be asked for; torch's generator is seeded for the call; one way back at most will be asked for."""
 
 FILLED, ALIAS, VIEW, OWNED, ABSENT = range(5)
 """What a slot answers: the memory given is filled; it is the caller's tensor of a number, as it is or in another shape; it

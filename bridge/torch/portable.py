@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,21 +11,22 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 from bridge.diagram.ir import DataType, LayerGraph, Node
+from bridge.layers.definition import Constant, Uniform
+from bridge.layers.definition import Parameter as ParameterDefinition
+from bridge.layers.graph import buffers as graph_buffers
 from bridge.layers.graph import parameters as graph_parameters
-from bridge.layers.table import Constant, definition
-from bridge.layers.table import Parameter as ParameterDefinition
+from bridge.layers.table import definition
 from bridge.torch.batch import DTYPES
-from bridge.torch.layers import function
+from bridge.torch.layers import Function, LayerMode, function
 
-__all__ = ["PortableModule", "has_hooks"]
-
-Function = Callable[..., Any]
+__all__ = ["PortableModule", "draw_seed", "has_hooks"]
 
 
 class PortableModule(nn.Module):
-    """The torch form of a layer graph. Parameters are named `<node>.<parameter>`, such as `0.weight`.
+    """The torch form of a layer graph. Parameters and buffers are named by node, such as `0.weight`.
 
-    Initial values come from torch's default generator, drawn in the order of the paths.
+    Initial values come from torch's default generator, drawn in the order of the paths. `has_mode` says that the graph
+    has layers for which the mode or chance matters.
 
     >>> from bridge.layers import chain, linear, relu
     >>> module = PortableModule(chain(linear(4, 3), relu()))
@@ -36,21 +38,34 @@ class PortableModule(nn.Module):
         super().__init__()
         self.graph = graph
         self.data_type = data_type
+        self.has_mode = any(has_mode(node) for node in graph.nodes)
         for parameter in graph_parameters(graph):
-            node, name = parameter.name.split(".")
-            # Not add_module, which refuses names that are attributes of a module, such as `half`.
-            holder = self._modules.setdefault(node, nn.Module())
-            assert holder is not None
+            holder, name = self._holder(parameter)
             holder._parameters[name] = nn.Parameter(_initial(parameter, DTYPES[data_type]))
+        for buffer in graph_buffers(graph):
+            holder, name = self._holder(buffer)
+            holder._buffers[name] = _initial(buffer, DTYPES[data_type])
 
-    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """The graph's outputs, one tensor or a tuple, for batches (N, *sample) of its inputs."""
-        result: Tensor | tuple[Tensor, ...] = self.function(*inputs)
+    def forward(self, *inputs: Tensor, mode: LayerMode | None = None) -> Tensor | tuple[Tensor, ...]:
+        """The graph's outputs, one tensor or a tuple, for batches (N, *sample) of its inputs.
+
+        Without `mode` it runs in the module's own, and draws its seed from torch's default generator in train mode.
+        """
+        result: Tensor | tuple[Tensor, ...]
+        if not self.has_mode:
+            result = self.function(*inputs)
+            return result
+        if mode is None:
+            mode = LayerMode(self.training, draw_seed() if self.training and self._is_random() else 0)
+        result = self.function(mode, *inputs)
         return result
 
     @property
     def function(self) -> Function:
-        """What `forward` calls: the graph as one function. It reads parameters where the module has them."""
+        """What `forward` calls: the graph as one function, of a `LayerMode` and the inputs where `has_mode`.
+
+        It reads parameters and buffers where the module has them.
+        """
         made: Function | None = self.__dict__.get("_function")
         if made is None:
             made = self.__dict__["_function"] = _compile(self)
@@ -65,6 +80,27 @@ class PortableModule(nn.Module):
         state.pop("_function", None)
         return state
 
+    def _is_random(self) -> bool:
+        return any(definition(node.layer).random for node in self.graph.nodes)
+
+    def _holder(self, parameter: ParameterDefinition) -> tuple[nn.Module, str]:
+        node, name = parameter.name.split(".")
+        # Not add_module, which refuses names that are attributes of a module, such as `half`.
+        holder = self._modules.setdefault(node, nn.Module())
+        assert holder is not None
+        return holder, name
+
+
+def has_mode(node: Node) -> bool:
+    """Whether a node's layer is given a `LayerMode`."""
+    row = definition(node.layer)
+    return row.modal or row.random
+
+
+def draw_seed() -> int:
+    """64 bits from torch's default generator."""
+    return int(torch.empty((), dtype=torch.int64).random_(-(2**63), None).item()) % 2**64
+
 
 def has_hooks(module: nn.Module) -> bool:
     """Whether calling a module does more than calling its `forward`."""
@@ -78,33 +114,49 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def _initial(parameter: ParameterDefinition, dtype: torch.dtype) -> Tensor:
-    if isinstance(parameter.initial, Constant):
-        return torch.full(parameter.shape, parameter.initial.value, dtype=dtype)
-    return torch.empty(parameter.shape, dtype=dtype).uniform_(-parameter.initial.bound, parameter.initial.bound)
+    initial = parameter.initial
+    if isinstance(initial, Constant):
+        return torch.full(parameter.shape, initial.value, dtype=dtype)
+    made = torch.empty(parameter.shape, dtype=dtype)
+    if isinstance(initial, Uniform):
+        return made.uniform_(-initial.bound, initial.bound)
+    made.normal_(0.0, initial.deviation)
+    if initial.zero_row >= 0:
+        made[initial.zero_row].zero_()
+    return made
 
 
 def _compile(module: PortableModule) -> Function:
     graph = module.graph
     steps = [
-        (function(node.layer), node.inputs, _getter(module, node), dead)
-        for node, dead in zip(graph.nodes, _last_uses(graph), strict=True)
+        (function(node.layer), place if has_mode(node) else -1, node.inputs, _getter(module, node), node.outputs == 1, dead)
+        for place, (node, dead) in enumerate(zip(graph.nodes, _last_uses(graph), strict=True))
     ]
     if len(steps) == 1 and graph.nodes[0].inputs == tuple(range(graph.inputs)) and graph.outputs == (graph.inputs,):
-        compute, _, get, _ = steps[0]
-        return compute if get is None else lambda *inputs: compute(*inputs, *get())
+        compute, layer, _, get, single, _ = steps[0]
+        if layer < 0 and single:
+            return compute if get is None else lambda *inputs: compute(*inputs, *get())
 
-    def run(*inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def run(mode: LayerMode | None, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         values: list[Any] = list(inputs)
-        for compute, places, get, dead in steps:
-            if get is None:
-                values.append(compute(*[values[place] for place in places]))
+        for compute, layer, places, get, single, dead in steps:
+            arguments = [values[place] for place in places]
+            if get is not None:
+                arguments += get()
+            if layer >= 0:
+                assert mode is not None
+                made = compute(LayerMode(mode.train, mode.seed, mode.application, layer), *arguments)
             else:
-                values.append(compute(*[values[place] for place in places], *get()))
+                made = compute(*arguments)
+            if single:
+                values.append(made)
+            else:
+                values += made
             for place in dead:
                 values[place] = None
         return values[graph.outputs[0]] if len(graph.outputs) == 1 else tuple([values[k] for k in graph.outputs])
 
-    return run
+    return run if module.has_mode else partial(run, None)
 
 
 def _last_uses(graph: LayerGraph) -> list[tuple[int, ...]]:
@@ -118,12 +170,16 @@ def _last_uses(graph: LayerGraph) -> list[tuple[int, ...]]:
 
 
 def _getter(module: PortableModule, node: Node) -> Callable[[], Sequence[Tensor]] | None:
-    """A function that gives a node's parameters as they are at the moment, None for a node without any."""
-    names = [parameter.name for parameter in definition(node.layer).parameters(dict(node.layer.attributes))]
+    """A function that gives a node's parameters and buffers as they are at the moment, None for a node without any."""
+    row, values = definition(node.layer), dict(node.layer.attributes)
+    names = [parameter.name for parameter in row.parameters(values)]
+    buffer_names = [buffer.name for buffer in row.buffers(values)]
     holder = module._modules.get(node.name)
-    if not names or holder is None:
+    if not names + buffer_names or holder is None:
         return None
-    held = holder._parameters
+    held, buffers = holder._parameters, holder._buffers
+    if buffer_names:
+        return lambda: [held[name] for name in names] + [buffers[name] for name in buffer_names]  # type: ignore[misc,return-value]
     if len(names) == 2:
         first, second = names
         return lambda: (held[first], held[second])  # type: ignore[return-value]

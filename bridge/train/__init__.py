@@ -8,6 +8,7 @@ from bridge.train.data import Data
 from bridge.train.fit import History, Step, fit
 from bridge.train.optimizers import OPTIMIZERS, make_optimizer
 from bridge.train.order import order
+from bridge.train.weights import load_weights, read_weights, save_weights
 
 __all__ = [
     "OPTIMIZERS",
@@ -19,7 +20,10 @@ __all__ = [
     "change",
     "fit",
     "load_checkpoint",
+    "load_weights",
     "make_optimizer",
     "order",
+    "read_weights",
     "save_checkpoint",
+    "save_weights",
 ]

@@ -4,16 +4,21 @@ Flux in a diagram: any Flux model as a component, and portable layers run by Flu
 module DiagramBridgeFluxExt
 
 using DiagramBridge
-using DiagramBridge: Activation, Add, BridgeError, DLTensor, Engine, Layer, LayerNorm, Linear, LogSoftmax, Memory, Mode,
-    Multiply, Schema, Softmax, Stage
+using DiagramBridge: Activation, Add, AnyConvolution, BridgeError, Convolution, DLTensor, Engine, Layer, LayerNorm,
+    Linear, LogSoftmax, Memory, Mode, Multiply, Schema, Softmax, Stage, TransposedConvolution
 import Flux
 using Flux: Functors, NNlib, Optimisers, Zygote
 using Flux.Zygote: ChainRulesCore
 using LinearAlgebra: mul!
 using Random
 
-include("flux/linear.jl")
-include("flux/layers.jl")
+include("flux/layers/layer.jl")
+include("flux/layers/linear.jl")
+include("flux/layers/elementary.jl")
+include("flux/layers/convolution.jl")
+include("flux/layers/pooling.jl")
+include("flux/layers/normalization.jl")
+include("flux/layers/arithmetic.jl")
 include("flux/variables.jl")
 include("flux/model.jl")
 include("flux/gradients.jl")

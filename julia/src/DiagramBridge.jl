@@ -7,15 +7,15 @@ module DiagramBridge
 "The version of this package: that of Project.toml, which Julia 1.5 can't be asked for."
 const PACKAGE_VERSION = v"0.1.0"
 
-import LinearAlgebra: BLAS, rmul!
+import LinearAlgebra: BLAS
 import Mmap
 import SHA
 import SHA: sha256
 
 export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Objective, Plan, TORCH, TorchReference, agree!,
        arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, freeze, huber,
-       index!, info_nce, kl, load, load_checkpoint!, loss, losses_and_gradients, mae, mse, output!, plan, save, save_checkpoint,
-       source!, space!, tie, train!, unfreeze, untie
+       index!, info_nce, kl, load, load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, mse, output!, plan,
+       read_weights, save, save_checkpoint, save_weights, source!, space!, tie, train!, unfreeze, untie
 
 include("wire.jl")
 include("schema.jl")
@@ -33,6 +33,8 @@ include("diagram/names.jl")
 include("diagram/attributes.jl")
 
 include("layers/layer.jl")
+include("layers/sample_shapes.jl")
+include("layers/definition.jl")
 include("layers/build.jl")
 include("layers/parts.jl")
 include("layers/linear.jl")
@@ -43,9 +45,29 @@ include("layers/softmax.jl")
 include("layers/softmax_loops.jl")
 include("layers/layer_norm.jl")
 include("layers/shapes.jl")
+include("layers/walks.jl")
 include("layers/arithmetic.jl")
+include("layers/windows.jl")
+include("layers/columns.jl")
+include("layers/correlation.jl")
+include("layers/planewise.jl")
+include("layers/convolution.jl")
+include("layers/pooling.jl")
+include("layers/upsample.jl")
+include("layers/pad.jl")
+include("layers/elementwise.jl")
+include("layers/pieces.jl")
+include("layers/permute.jl")
+include("layers/reductions.jl")
+include("layers/matmul.jl")
+include("layers/recurrent.jl")
+include("layers/lstm.jl")
+include("layers/gru.jl")
+include("layers/rnn.jl")
+include("layers/attention_blocks.jl")
+include("layers/attention.jl")
+include("layers/multi_head_attention.jl")
 include("layers/table.jl")
-include("layers/sample_shapes.jl")
 
 include("diagram/ir.jl")
 include("diagram/terms.jl")
@@ -87,6 +109,7 @@ include("train/optimizer.jl")
 include("train/json.jl")
 include("train/tensor_file.jl")
 include("train/checkpoint.jl")
+include("train/progress.jl")
 
 include("tensors.jl")
 include("registry.jl")
@@ -94,6 +117,10 @@ include("engine.jl")
 include("components.jl")
 include("workspace.jl")
 include("expectation.jl")
+include("torch/functions.jl")
+include("torch/release.jl")
+include("torch/component.jl")
+include("torch/part.jl")
 include("step.jl")
 include("expand.jl")
 include("reads.jl")
@@ -106,17 +133,22 @@ include("forward.jl")
 include("backward.jl")
 include("handover.jl")
 include("component_island.jl")
+include("torch/call.jl")
+include("torch/island.jl")
 include("abi.jl")
 include("python.jl")
 include("control.jl")
 include("objective/batch.jl")
 include("objective/initial.jl")
+include("objective/bind.jl")
 include("objective/objective.jl")
 include("objective/losses.jl")
 include("objective/evaluate.jl")
 include("objective/feed.jl")
 include("objective/train.jl")
 include("objective/resume.jl")
+include("objective/requests.jl")
+include("objective/weights.jl")
 include("warm_up.jl")
 
 include("precompile.jl")

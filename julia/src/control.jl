@@ -8,6 +8,11 @@ function control(request::Schema.Request)
     request.collect === nothing || return Schema.Response(counts = collect_garbage(request.collect))
     request.statistics === nothing || return Schema.Response(counts = statistics(request.statistics))
     request.last_error === nothing || return Schema.Response(failure = last_failure(request.last_error))
+    request.compile === nothing || return Schema.Response(compiled = compile(request.compile))
+    request.differentiate === nothing || return Schema.Response(differentiated = differentiate(request.differentiate))
+    request.evaluate === nothing || return Schema.Response(evaluated = evaluate(request.evaluate))
+    request.prepare === nothing || return Schema.Response(prepared = prepare(request.prepare))
+    request.advance === nothing || return Schema.Response(advanced = advance(request.advance))
     throw(BridgeError("control request", "one of those in control.proto", "none"))
 end
 
@@ -19,6 +24,7 @@ function hello(h::Schema.Hello)
     end
     addresses = Dict(s.name => s.address for s in h.symbols)
     set_python!(addresses)
+    use_torch!(addresses)
     if haskey(addresses, "sgemm_64_") && haskey(addresses, "dgemm_64_")
         set_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]), Ptr{Cvoid}(addresses["dgemm_64_"]))
         SHARED[] = VERSION >= v"1.7" && blas_name() != "julia" && share_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]))
@@ -27,12 +33,6 @@ function hello(h::Schema.Hello)
                             engine_version = string(last(first(engine_versions(ENGINES[engine_name()])))),
                             julia_version = string(VERSION), blas = blas_name(), data_types = [data_type(T) for T in ELEMENT_TYPES])
 end
-
-data_type(::Type{Float32}) = Schema.DATA_TYPE_FLOAT32
-data_type(::Type{Float64}) = Schema.DATA_TYPE_FLOAT64
-data_type(::Type{Int32}) = Schema.DATA_TYPE_INT32
-data_type(::Type{Int64}) = Schema.DATA_TYPE_INT64
-data_type(::Type{Bool}) = Schema.DATA_TYPE_BOOL
 
 function instantiate(r::Schema.Instantiate)
     component = registered(r.reference)
@@ -63,6 +63,7 @@ function collect_garbage(r::Schema.Collect)
         object isa StepIsland && empty!(object.workspace)
     end
     GC.gc(r.full)
+    give_back()
     return counts()
 end
 

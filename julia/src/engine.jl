@@ -48,12 +48,13 @@ engine_versions(::NativeEngine) = ["DiagramBridge" => PACKAGE_VERSION]
 
 """
 One operation of an engine in place of one or more consecutive layers of a graph. `inputs` and `outputs` are values of the
-graph, numbered from 1: its inputs, then what its nodes make.
+graph, numbered from 1: its inputs, then what its nodes make. `layer` counts the nodes before the (first) layer.
 """
 struct Stage
     operation::Layer
     inputs::Vector{Int}
     outputs::Vector{Int}
+    layer::Int
 end
 
 """
@@ -63,10 +64,10 @@ What a graph of portable layers is for an engine. The parameters of all stages, 
 """
 function stages(::NativeEngine, graph::Schema.LayerGraph)
     made, next = Stage[], Int(graph.inputs) + 1
-    for node in graph.nodes
+    for (k, node) in enumerate(graph.nodes)
         outputs = next:(next + Int(node.outputs) - 1)
         next = last(outputs) + 1
-        push!(made, Stage(build(node.layer), [Int(k) + 1 for k in node.inputs], collect(outputs)))
+        push!(made, Stage(build(node.layer), [Int(k) + 1 for k in node.inputs], collect(outputs), k - 1))
     end
     return made
 end

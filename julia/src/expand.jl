@@ -4,7 +4,7 @@ one of the others, whose batch it takes.
 """
 struct Expand <: Layer end
 
-function forward(::Expand, ::Tuple{}, inputs::Tuple{Array{T,N},Array}, memory::Memory, ::Bool) where {T,N}
+function forward(::Expand, ::Tuple{}, inputs::Tuple{Array{T,N},Array}, memory::Memory, ::Any) where {T,N}
     x, other = inputs
     n = size(other, ndims(other))
     y = output!(memory, 1, T, (Base.front(size(x))..., n))

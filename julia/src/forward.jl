@@ -2,7 +2,8 @@
 
 """
 What a forward pass leaves for its backward passes. None of it is changed by them: PyTorch may ask twice. `spans` are the
-bytes of the caller's tensors, inputs first; `bound` has the size of each axis variable, or −1.
+bytes of the caller's tensors, inputs first; `bound` has the size of each axis variable, or −1; `torch` are the tapes of
+torch's islands.
 """
 struct StepTape <: Tape
     island::StepIsland
@@ -12,9 +13,17 @@ struct StepTape <: Tape
     spans::Vector{Span}
     bound::Vector{Int}
     lease::Lease
+    torch::Vector{TorchTape}
 end
 
-released(t::StepTape) = close(t.lease)
+released(t::StepTape) = close(t)
+
+"Give a tape's memory back, and other leases; what torch may still refer to waits until Python has let go of its tapes."
+function Base.close(t::StepTape, others::Lease...)
+    isempty(t.torch) || push!(ENDED, Ended(t.torch, [t.lease, others...]))
+    isempty(t.torch) && foreach(close, (t.lease, others...))
+    return nothing
+end
 
 "The memory of one step on the way forward: the caller's for the outputs that it gives room for, else leased."
 struct ForwardMemory <: Memory
@@ -45,7 +54,7 @@ function run_forward(island::StepIsland, mode::Mode, tensors::Descriptors, out::
     for (k, v) in enumerate(island.outputs)
         with_type(a -> hand_over!(handover, slot(out, k), a), tape.values[v])
     end
-    id == 0 ? close(tape.lease) : hold(tape, id)
+    id == 0 ? close(tape) : hold(tape, id)
     return nothing
 end
 
@@ -54,7 +63,7 @@ function StepTape(island::StepIsland)
     parameters = length(island.parameters)
     return StepTape(island, Vector{Any}(undef, island.values), Vector{Any}(nothing, length(island.steps)),
                     Vector{Any}(undef, parameters), fill(NO_SPAN, length(island.inputs) + parameters),
-                    fill(-1, island.variables), Lease(island.workspace))
+                    fill(-1, island.variables), Lease(island.workspace), TorchTape[])
 end
 
 "A tape with the caller's tensors on it, checked and made arrays."
@@ -101,7 +110,7 @@ function forward!(tape::StepTape, rooms::Vector{Room}, mode::Mode)
             tape.residuals[k] = run!(steps[k].operation, steps[k], tape, rooms, mode)
         end
     catch e
-        close(tape.lease)
+        close(tape)
         rethrow_at(steps[k], e, catch_backtrace())
     end
     return nothing
@@ -111,6 +120,7 @@ end
 function rethrow_at(step::Step, e, backtrace)
     e isa Union{Interrupted,Unsupported} && throw(e)
     e isa InterruptException && throw(Interrupted())
+    step.operation isa TorchIsland && e isa Union{BridgeError,PythonError} && throw(e) # names the arrow itself
     throw(ElementError(step.arrow, e, backtrace))
 end
 
@@ -125,12 +135,15 @@ end
 function run!(layer, step::Step, tape::StepTape, rooms::Vector{Room}, mode::Mode)
     memory = ForwardMemory(tape.lease, step.outputs, rooms)
     outputs, residual = forward(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs), memory,
-                                is_train(step, mode))
+                                layer_mode(step, mode))
     for (k, output) in enumerate(outputs)
         tape.values[step.outputs[k]] = output
     end
     return residual
 end
+
+layer_mode(step::Step, mode::Mode) =
+    LayerMode(is_train(step, mode), mode.seed, mode.application + UInt64(step.application), step.layer)
 
 function run!(::Detach, step::Step, tape::StepTape, ::Vector{Room}, ::Mode)
     tape.values[step.outputs[1]] = tape.values[step.inputs[1]]

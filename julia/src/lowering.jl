@@ -33,12 +33,15 @@ end
 new_values!(l::Lowering, n::Integer) = collect((l.values + 1):(l.values += n))
 
 """
-    lower(fragment, instances, engine) -> StepIsland
+    lower(fragment, instances, parts = [], engine) -> StepIsland
 
 `instances` holds, for each component of the fragment, the instance of the user's model, or `nothing` for a graph, which is
-made of the operations of `engine`.
+made of the operations of `engine`. Each of `parts` is one step.
 """
-function lower(fragment::Schema.Fragment, instances::Vector, engine::Engine = ENGINES[engine_name()])
+function lower(
+    fragment::Schema.Fragment, instances::Vector, parts::Vector{TorchPart} = TorchPart[],
+    engine::Engine = ENGINES[engine_name()],
+)
     l = Lowering(Step[], 0, Dict{UInt32,Int}(), Set{Int}(), String[], Dict(s.name => s for s in fragment.spaces),
                  Dict(a.name => a for a in fragment.arrows), Dict{String,Tuple{Schema.Component,Any,UnitRange{Int}}}(),
                  ParameterSlot[], engine, 0)
@@ -50,8 +53,16 @@ function lower(fragment::Schema.Fragment, instances::Vector, engine::Engine = EN
         register in fragment.sourceless && push!(l.sourceless, l.values)
     end
     inputs = input_spaces(l, fragment)
-    for instruction in fragment.instructions
-        add_instruction!(l, instruction)
+    starts, k = Dict(first(part.places) => part for part in parts), 1
+    while k <= length(fragment.instructions)
+        part = get(starts, k, nothing)
+        if part === nothing
+            add_instruction!(l, fragment.instructions[k])
+            k += 1
+        else
+            add_part!(l, part, fragment.instructions[part.places])
+            k = last(part.places) + 1
+        end
     end
     outputs = [l.registers[r] for r in fragment.outputs]
     places = Places(l.steps, l.values)
@@ -59,7 +70,7 @@ function lower(fragment::Schema.Fragment, instances::Vector, engine::Engine = EN
                       output_places(places, outputs), Workspace())
 end
 
-function add_component!(l::Lowering, component::Schema.Component, instance::Union{Instance,Nothing})
+function add_component!(l::Lowering, component::Schema.Component, instance::Union{Instance,TorchInstance,Nothing})
     first_place = length(l.parameters) + 1
     if instance === nothing
         T = parameter_type(l, component)
@@ -72,7 +83,7 @@ function add_component!(l::Lowering, component::Schema.Component, instance::Unio
         end
         operation = stages(l.engine, graph(component))
     else
-        for (path, array) in zip(instance.paths, instance.parameters)
+        for (path, array) in parameter_pairs(instance)
             element = "parameter '$path' of component '$(component.name)'"
             push!(l.parameters, ParameterSlot(element, eltype(array), collect(Int, size(array)), array))
         end
@@ -81,6 +92,9 @@ function add_component!(l::Lowering, component::Schema.Component, instance::Unio
     l.components[component.name] = (component, operation, first_place:length(l.parameters))
     return nothing
 end
+
+parameter_pairs(i::Instance) = zip(i.paths, i.parameters)
+parameter_pairs(i::TorchInstance) = i.parameters
 
 graph(component::Schema.Component) = component.graph::Schema.LayerGraph
 
@@ -111,7 +125,7 @@ function add_instruction!(l::Lowering, i::Schema.Instruction)
     inputs = [l.registers[r] for r in i.inputs]
     if i.operation == Schema.OPERATION_DETACH
         outputs = new_values!(l, 1)
-        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0))
+        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0, 0))
         issubset(inputs, l.sourceless) && union!(l.sourceless, outputs)
     elseif i.operation == Schema.OPERATION_APPLY
         outputs = apply!(l, l.arrows[i.arrow], expand!(l, inputs))
@@ -126,6 +140,23 @@ function add_instruction!(l::Lowering, i::Schema.Instruction)
     return nothing
 end
 
+function add_part!(l::Lowering, part::TorchPart, instructions::Vector{Schema.Instruction})
+    sourceless = Set{UInt32}(r for r in part.inputs if l.registers[r] in l.sourceless)
+    for i in instructions
+        issubset(i.inputs, sourceless) && union!(sourceless, i.outputs)
+    end
+    inputs, outputs = Int[l.registers[r] for r in part.inputs], new_values!(l, length(part.outputs))
+    parameters = reduce(vcat, Vector{Int}[l.components[name][3] for name in part.components]; init = Int[])
+    expected = [Expectation(l, "$(part.island.element), output $(k - 1)", space) for (k, space) in enumerate(part.spaces)]
+    push!(l.steps, Step(part.island.element, part.island, inputs, outputs, parameters, FOLLOW, expected, l.applications, 0))
+    for (register, value) in zip(part.outputs, outputs)
+        l.registers[register] = value
+        register in sourceless && push!(l.sourceless, value)
+    end
+    l.applications += count(i -> i.operation == Schema.OPERATION_APPLY, instructions)
+    return nothing
+end
+
 # Arguments without a column below them are repeated over the batch of those with one.
 function expand!(l::Lowering, inputs::Vector{Int})
     batched = findfirst(v -> !(v in l.sourceless), inputs)
@@ -133,7 +164,7 @@ function expand!(l::Lowering, inputs::Vector{Int})
     return map(inputs) do v
         v in l.sourceless || return v
         outputs = new_values!(l, 1)
-        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0))
+        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0, 0))
         return outputs[1]
     end
 end
@@ -146,7 +177,7 @@ function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int})
     if operation isa Instance
         outputs = new_values!(l, length(arrow.targets))
         expected = [Expectation(l, "$element, output $k", l.spaces[t]) for (k, t) in enumerate(arrow.targets)]
-        push!(l.steps, Step(element, operation, inputs, outputs, parameters, mode, expected, l.applications))
+        push!(l.steps, Step(element, operation, inputs, outputs, parameters, mode, expected, l.applications, 0))
         return outputs
     end
     numbered = Dict{Int,Int}(enumerate(inputs)) # the graph's own numbering of values, to the island's
@@ -156,7 +187,7 @@ function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int})
         own = next:(next + length(parameter_names(stage.operation)) - 1)
         next = last(own) + 1
         push!(l.steps, Step(element, stage.operation, [numbered[k] for k in stage.inputs], outputs, own, mode,
-                            NOTHING_EXPECTED, l.applications))
+                            NOTHING_EXPECTED, l.applications, stage.layer))
         foreach((k, v) -> numbered[k] = v, stage.outputs, outputs)
     end
     return [numbered[k + 1] for k in graph(component).outputs]

@@ -3,7 +3,7 @@
 """
 Facts about the values of an island. `root` is the value whose memory a value shares (itself, unless it is a view);
 `uses` counts the steps and places in which a value is an input; `passes_to` is the one view that a value's gradient comes
-back through unchanged, or 0; `learns` says that a parameter is at or below it, with no detach in between.
+back through unchanged, or 0; `learns` says that a trainable parameter is at or below it, with no detach in between.
 """
 struct Places
     root::Vector{Int}
@@ -31,13 +31,17 @@ function Places(steps::Vector{Step}, n::Int)
     learns = fill(false, n)
     for step in steps
         step.operation isa Detach && continue
-        (isempty(step.parameters) && !any(v -> learns[v], step.inputs)) || foreach(v -> learns[v] = true, step.outputs)
+        (is_trained(step) || any(v -> learns[v], step.inputs)) && foreach(v -> learns[v] = true, step.outputs)
     end
     for step in steps
         is_view(step.operation) && uses[step.inputs[1]] == 1 && (passes_to[step.inputs[1]] = step.outputs[1])
     end
     return Places(root, uses, passes_to, learns, maker, users)
 end
+
+"Whether a step has parameters that are not frozen."
+is_trained(step::Step) = !isempty(step.parameters) && step.mode == FOLLOW && is_trained(step.operation)
+is_trained(::Any) = true
 
 is_filling(step::Union{Step,Nothing}) = step !== nothing && fills(step.operation)
 

@@ -23,7 +23,7 @@ filled(::Type{T}) where {T<:Real} = one(T)
 function exercise(layer::Layer, inputs::Tuple)
     T = eltype(inputs[1])
     parameters = map(shape -> ones(T, reverse(shape)), parameter_shapes(layer))
-    values, residual = forward(layer, parameters, inputs, Heap(), true)
+    values, residual = forward(layer, parameters, inputs, Heap(), LayerMode(true))
     needs = map(_ -> true, inputs), map(_ -> true, parameters)
     return pullback(layer, parameters, inputs, values, residual, map(copy, values), needs..., Heap())
 end

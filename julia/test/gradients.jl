@@ -1,6 +1,6 @@
 module GradientTests
 
-using DiagramBridge: Heap, build, forward, parameter_shapes, pullback
+using DiagramBridge: Heap, LayerMode, build, forward, parameter_shapes, pullback
 using Random
 using Test
 
@@ -24,14 +24,14 @@ end
 
 function check(layer, inputs::Tuple)
     parameters = map(shape -> randn(X, reverse(shape)), parameter_shapes(layer))
-    values, residual = forward(layer, parameters, inputs, Heap(), true)
+    values, residual = forward(layer, parameters, inputs, Heap(), LayerMode(true))
     dvalues = map(value -> randn(X, size(value)), values)
     before = deepcopy((parameters, inputs, values, dvalues))
     pull(needs_inputs, needs_parameters) =
         pullback(layer, parameters, inputs, values, residual, dvalues, needs_inputs, needs_parameters, Heap())
     every = map(_ -> true, inputs), map(_ -> true, parameters)
     dinputs, dparameters = pull(every...)
-    evaluate() = sum(map((v, d) -> sum(v .* d), forward(layer, parameters, inputs, Heap(), true)[1], dvalues))
+    evaluate() = sum(map((v, d) -> sum(v .* d), forward(layer, parameters, inputs, Heap(), LayerMode(true))[1], dvalues))
     for (array, gradient) in zip((inputs..., parameters...), (dinputs..., dparameters...))
         @test size(gradient) == size(array)
         @test isapprox(gradient, differences(evaluate, array); rtol = 1e-7, atol = 1e-7)
@@ -88,7 +88,7 @@ activations = [
         check(layer("add"), (x, y, z))
         check(layer("multiply"), (x, y))
         # One array for both inputs has two gradients, which the caller adds.
-        values, residual = forward(layer("multiply"), (), (x, x), Heap(), true)
+        values, residual = forward(layer("multiply"), (), (x, x), Heap(), LayerMode(true))
         dinputs, _ = pullback(layer("multiply"), (), (x, x), values, residual, (z,), (true, true), (), Heap())
         @test dinputs == (x .* z, x .* z)
     end

@@ -1,17 +1,17 @@
 module LayerTests
 
 using DiagramBridge
-using DiagramBridge: BridgeError, Heap, Memory, build, forward, pullback
+using DiagramBridge: BridgeError, Heap, LayerMode, Memory, build, forward, pullback
 using Random
 using Test
 
 const X = MersenneTwister(4)
 
 layer(operation, attributes...) = build(operation, 1, Dict{String,Any}(attributes...))
-value(f, x, parameters = ()) = forward(f, parameters, (x,), Heap(), true)[1][1]
+value(f, x, parameters = ()) = forward(f, parameters, (x,), Heap(), LayerMode(true))[1][1]
 
 function gradient(f, x, dy, parameters = ())
-    values, residual = forward(f, parameters, (x,), Heap(), true)
+    values, residual = forward(f, parameters, (x,), Heap(), LayerMode(true))
     return pullback(f, parameters, (x,), values, residual, (dy,), (true,), map(_ -> false, parameters), Heap())[1][1]
 end
 
@@ -70,7 +70,7 @@ end
     @testset "$f" for (f, parameters, count) in cases
         inputs = ntuple(_ -> randn(X, 3, 2, 5), count)
         memory = Counting([])
-        values, residual = forward(f, parameters, inputs, memory, true)
+        values, residual = forward(f, parameters, inputs, memory, LayerMode(true))
         @test values[1] === memory.given[1]
         @test !any(isnan, values[1])
         dvalue = randn(X, size(values[1]))
@@ -104,13 +104,13 @@ end
         expected = hcat((gradient(f, x[:, p], dy[:, p], parameters) for p in pieces)...)
         @test gradient(f, x, dy, parameters) == expected
     end
-    values, residual = forward(norm, scale, (x,), Heap(), true)
+    values, residual = forward(norm, scale, (x,), Heap(), LayerMode(true))
     dweight, dbias = pullback(norm, scale, (x,), values, residual, (dy,), (false,), (true, true), Heap())[2]
     plain = value(layer("layer_norm", "shape" => [64], "eps" => 1e-5, "affine" => false), x)
     @test dweight ≈ vec(sum(Float64.(plain) .* dy, dims = 2))
     @test dbias ≈ vec(sum(Float64.(dy), dims = 2))
     for (name, f) in (("add", +), ("multiply", *))
-        @test forward(layer(name), (), (x, dy), Heap(), true)[1][1] == f.(x, dy)
+        @test forward(layer(name), (), (x, dy), Heap(), LayerMode(true))[1][1] == f.(x, dy)
     end
 end
 
@@ -122,8 +122,8 @@ end
     @test_throws BridgeError value(layer("softmax", "axis" => -2), randn(3, 2))
     @test_throws BridgeError value(layer("reshape", "shape" => [4]), randn(3, 2))
     @test_throws BridgeError value(layer("layer_norm", "shape" => [4], "eps" => 1e-5, "affine" => false), randn(3, 2))
-    @test_throws BridgeError forward(layer("add"), (), (randn(3, 2), randn(3, 1)), Heap(), true)
-    @test_throws BridgeError forward(layer("multiply"), (), (randn(3, 2), randn(2, 3)), Heap(), true)
+    @test_throws BridgeError forward(layer("add"), (), (randn(3, 2), randn(3, 1)), Heap(), LayerMode(true))
+    @test_throws BridgeError forward(layer("multiply"), (), (randn(3, 2), randn(2, 3)), Heap(), LayerMode(true))
 end
 
 end

@@ -19,9 +19,10 @@ function DiagramBridge.stages(::FluxEngine, graph::Schema.LayerGraph)
         before = isempty(made) ? nothing : made[end]
         follows = before !== nothing && before.outputs == stage.inputs && uses[stage.inputs[1]] == 1
         if follows && fuses(before.operation, stage.operation)
-            made[end] = Stage(FluxLinear(before.operation.layer, in_dense(stage.operation)), before.inputs, stage.outputs)
+            made[end] = Stage(FluxLinear(before.operation.layer, in_dense(stage.operation)), before.inputs, stage.outputs,
+                              before.layer)
         else
-            push!(made, Stage(in_flux(stage.operation), stage.inputs, stage.outputs))
+            push!(made, Stage(in_flux(stage.operation), stage.inputs, stage.outputs, stage.layer))
         end
     end
     return made

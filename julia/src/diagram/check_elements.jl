@@ -141,7 +141,10 @@ function check_boundary(d::Diagram, arrow::Arrow)
     return nothing
 end
 
-"A layer graph takes and makes as many values as the arrow, float ones of one dtype, of the spaces' shapes."
+"""
+A layer graph takes and makes as many values as the arrow, of the spaces' shapes. They are float of one dtype, but for inputs
+that its nodes take as indices, lengths or masks.
+"""
 function check_portable(d::Diagram, arrow::Arrow, component::Component, graph::LayerGraph)
     where = inside(element("arrow", arrow.name), "component", component.name)
     sources, targets = [space(d, name) for name in arrow.sources], [space(d, name) for name in arrow.targets]
@@ -149,10 +152,14 @@ function check_portable(d::Diagram, arrow::Arrow, component::Component, graph::L
         refuse(where, "$(graph.inputs) source spaces, one for each of its inputs", string(length(sources)), "type")
     length(graph.outputs) == length(targets) ||
         refuse(where, "$(length(graph.outputs)) target spaces, one for each of its outputs", string(length(targets)), "type")
-    for spaces in (sources, targets), space in spaces
-        is_float(space.type) || refuse(where, "float spaces, for portable layers", show_space(space), "type")
-        space.type == targets[1].type || refuse(where, "one dtype, $(type_name(targets[1].type))", show_space(space), "type")
+    for (space, (kind, node)) in zip(sources, graph_input_kinds(graph))
+        if kind.name == FLOATS.name
+            check_float(space, targets[1], where)
+        elseif !is_of(space, kind)
+            refuse(node_element(where, node::Node), kind.text, show_space(space), "type")
+        end
     end
+    foreach(space -> check_float(space, targets[1], where), targets)
     shapes = infer_shapes(graph, map(shape, sources), where)
     for (place, (made, target)) in enumerate(zip(shapes, targets))
         made == shape(target) ||
@@ -161,4 +168,18 @@ function check_portable(d::Diagram, arrow::Arrow, component::Component, graph::L
                    "shape $(shape_text(made))", "type")
     end
     return nothing
+end
+
+"Refuse a space of a portable component that is not float, or not of the dtype of its first target."
+function check_float(space::Space, target::Space, where)
+    is_float(space.type) || refuse(where, "float spaces, for portable layers", show_space(space), "type")
+    space.type == target.type || refuse(where, "one dtype, $(type_name(target.type))", show_space(space), "type")
+    return nothing
+end
+
+"Whether a space has values of a kind that is not float."
+function is_of(space::Space, kind::InputKind)
+    kind.name == "mask" && return space.type == BOOLEAN
+    space.type in (INT32, INT64) || return false
+    return kind.name == "length" || 1 <= space.classes <= kind.classes
 end

@@ -5,7 +5,9 @@ instructions. Formulas and subgradients are those of torch.nn.functional.
 """
 abstract type Activation <: Layer end
 
-function forward(layer::Activation, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Bool) where {T,N}
+sample_shape(::Activation, where, inputs::Vector{SampleShape}) = inputs[1]
+
+function forward(layer::Activation, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Any) where {T,N}
     x = inputs[1]
     y = output!(memory, 1, T, size(x))
     GC.@preserve x y apply!(layer, pointer(y), pointer(x), length(x))

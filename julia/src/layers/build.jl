@@ -10,5 +10,7 @@ function build(operation::AbstractString, version::Integer, attributes)
     row = definition(operation, version, where)
     values = Attributes([String(name) => value for (name, value) in attributes])
     check_attributes(where, row.attributes, values)
-    return row.make(values)::Layer
+    layer = row.make(values)::Layer
+    check_layer(layer, where)
+    return layer
 end

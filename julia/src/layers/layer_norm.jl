@@ -16,6 +16,15 @@ LayerNorm(a::Attributes) =
 parameter_names(layer::LayerNorm) = layer.affine ? ("weight", "bias") : ()
 parameter_shapes(layer::LayerNorm) = layer.affine ? (Tuple(layer.shape), Tuple(layer.shape)) : ()
 
+"What a normalisation starts with: ones and zeros."
+initial_norm(::Attributes, name::String) = ConstantValues(name in ("weight", "running_var"))
+
+function sample_shape(layer::LayerNorm, where, inputs::Vector{SampleShape})
+    shape, n = inputs[1], length(layer.shape)
+    n <= length(shape) && shape[(end - n + 1):end] == layer.shape && return shape
+    refuse_shape(where, "an input whose last axes are $(shape_text(layer.shape))", shape)
+end
+
 "The number of elements that are normalised together, and how many such columns there are."
 function column_sizes(layer::LayerNorm, parameters::Tuple, x::Array{T,N}) where {T,N}
     axes = length(layer.shape)
@@ -28,7 +37,7 @@ function column_sizes(layer::LayerNorm, parameters::Tuple, x::Array{T,N}) where 
     return n, length(x) ÷ n
 end
 
-function forward(layer::LayerNorm, parameters::Tuple, inputs::Tuple{Array{T,N}}, memory::Memory, ::Bool) where {T,N}
+function forward(layer::LayerNorm, parameters::Tuple, inputs::Tuple{Array{T,N}}, memory::Memory, ::Any) where {T,N}
     x = inputs[1]
     n, columns = column_sizes(layer, parameters, x)
     y = output!(memory, 1, T, size(x))

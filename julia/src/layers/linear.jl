@@ -10,12 +10,26 @@ struct Linear <: Layer
     bias::Bool
 end
 
-# The attribute "init" is of the values that parameters start with: the caller's to set.
 Linear(a::Attributes) = Linear(attribute(a, "in", Int), attribute(a, "out", Int), attribute(a, "bias", Bool))
 
 parameter_names(layer::Linear) = layer.bias ? ("weight", "bias") : ("weight",)
 parameter_shapes(layer::Linear) =
     layer.bias ? ((layer.outputs, layer.inputs), (layer.outputs,)) : ((layer.outputs, layer.inputs),)
+
+"What torch.nn.Linear starts with (`kaiming_uniform`, also for the bias), or Flux's Dense (`glorot_uniform`)."
+function initial_linear(a::Attributes, name::String)
+    kind = attribute(a, "init", String)
+    inputs, outputs = attribute(a, "in", Int), attribute(a, "out", Int)
+    kind == "kaiming_uniform" && return UniformValues(1 / sqrt(inputs))
+    return kind == "glorot_uniform" && name == "weight" ? UniformValues(sqrt(6 / (inputs + outputs))) : ConstantValues(0)
+end
+
+function sample_shape(layer::Linear, where, inputs::Vector{SampleShape})
+    shape = inputs[1]
+    isempty(shape) || last(shape) != layer.inputs ||
+        return SampleShape([i < length(shape) ? shape[i] : layer.outputs for i in 1:length(shape)])
+    refuse_shape(where, "an input whose last axis has size $(layer.inputs)", shape)
+end
 
 function check_sizes(layer::Linear, parameters::Tuple, x::Array)
     fits = ndims(x) >= 2 && size(x, 1) == layer.inputs && map(reverse ∘ size, parameters) == parameter_shapes(layer)
@@ -24,7 +38,7 @@ function check_sizes(layer::Linear, parameters::Tuple, x::Array)
     throw(BridgeError("layer 'linear'", "$(layer.inputs) to $(layer.outputs) features", found))
 end
 
-function forward(layer::Linear, parameters::Tuple, inputs::Tuple{Array{T,N}}, memory::Memory, ::Bool) where {T,N}
+function forward(layer::Linear, parameters::Tuple, inputs::Tuple{Array{T,N}}, memory::Memory, ::Any) where {T,N}
     x = inputs[1]
     check_sizes(layer, parameters, x)
     y = output!(memory, 1, T, (layer.outputs, Base.tail(size(x))...))

@@ -11,6 +11,10 @@ end
 "The place of the attribute `axis`, −1 for the last one."
 softmax_place(attributes::Attributes) = -attribute(attributes, "axis", Int)
 
+sample_shape(layer::Union{Softmax,LogSoftmax}, where, inputs::Vector{SampleShape}) =
+    1 <= layer.place <= length(inputs[1]) ? inputs[1] :
+    refuse_shape(where, "an input with an axis $(-layer.place)", inputs[1])
+
 "Sizes before, at and after the axis: an array is taken as (inner, classes, outer)."
 function softmax_sizes(layer::Union{Softmax,LogSoftmax}, x::Array{T,N}) where {T,N}
     if layer.place >= N
@@ -22,7 +26,7 @@ function softmax_sizes(layer::Union{Softmax,LogSoftmax}, x::Array{T,N}) where {T
 end
 
 function forward(
-    layer::Union{Softmax,LogSoftmax}, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Bool,
+    layer::Union{Softmax,LogSoftmax}, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, ::Any,
 ) where {T,N}
     x = inputs[1]
     inner, classes, outer = softmax_sizes(layer, x)

@@ -1,59 +1,157 @@
-# The portable layers: their attributes, how many inputs they take, and the native layer that each is. Shape rules are
-# methods of `sample_shape`, parameters those of `parameter_names` and `parameter_shapes`. bridge/layers/table.py has the
-# same rows, with their formulas.
+# The portable layers by family: their attributes, the native layer that each is, and what its parameters start with.
+# bridge/layers has the same rows, with their formulas.
 
-is_size(value) = value isa Int && 1 <= value <= MAX_SIZE
-
-const SIZE = Constraint("a size from 1 to $MAX_SIZE", is_size)
-const SIZES = Constraint("one or more sizes from 1 to $MAX_SIZE", value -> !isempty(value) && all(is_size, value))
-const ANY_SIZES = Constraint("sizes from 1 to $MAX_SIZE", value -> all(is_size, value))
-const FROM_LAST = Constraint("an axis counted from the last: -1, -2, …", value -> value < 0)
-
-"A row of the table. `make(attributes)` is the native layer; at most `most_inputs` is `nothing` where any number will do."
-struct LayerDefinition
-    attributes::Vector{AttributeDefinition}
-    make::Base.Callable
-    least_inputs::Int
-    most_inputs::Union{Int,Nothing}
-end
-
-LayerDefinition(make, attributes::AttributeDefinition...; least = 1, most = 1) =
-    LayerDefinition(AttributeDefinition[attributes...], make, least, most)
-
-const SOFTMAX_AXIS = AttributeDefinition("axis", Int, -1, FROM_LAST)
 const ALPHA = AttributeDefinition("alpha", Float64, 1.0, POSITIVE)
+const EPS = AttributeDefinition("eps", Float64, 1e-5, POSITIVE)
+const AFFINE = AttributeDefinition("affine", Bool, true)
 
-"The rows by operation; each is version 1 of its meaning."
-const LAYERS = Dict{String,LayerDefinition}(
-    "add" => LayerDefinition(_ -> Add(); least = 2, most = nothing),
-    "celu" => LayerDefinition(a -> (alpha = attribute(a, "alpha", Float64); Elu(alpha, alpha)), ALPHA),
-    "elu" => LayerDefinition(a -> Elu(attribute(a, "alpha", Float64), 1.0), ALPHA),
-    "flatten" => LayerDefinition(_ -> Flatten()),
-    "gelu" => LayerDefinition(gelu, AttributeDefinition("approximate", String, "none", one_of("none", "tanh"))),
-    "hardsigmoid" => LayerDefinition(_ -> Hardsigmoid()),
-    "identity" => LayerDefinition(_ -> Identity()),
-    "layer_norm" => LayerDefinition(
-        LayerNorm, AttributeDefinition("shape", Vector{Int}, nothing, SIZES),
-        AttributeDefinition("eps", Float64, 1e-5, POSITIVE), AttributeDefinition("affine", Bool, true)),
-    "leaky_relu" =>
-        LayerDefinition(a -> LeakyRelu(attribute(a, "slope", Float64)), AttributeDefinition("slope", Float64, 0.01)),
+const ORDER = Constraint("the axes 0, 1, … in any order", axes -> sort(axes) == 0:(length(axes) - 1))
+const NOT_NEGATIVE = Constraint("0 or more", value -> value >= 0)
+const AXES = AttributeDefinition(
+    "axes", Vector{Int}, nothing,
+    Constraint("different axes counted from the last: -1, -2, …",
+               axes -> !isempty(axes) && allunique(axes) && all(axis -> axis < 0, axes)))
+const KEEP = AttributeDefinition("keep", Bool, false)
+
+const ELEMENTARY = Rows(
     "linear" => LayerDefinition(
         Linear, AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("out", Int, nothing, SIZE),
         AttributeDefinition("bias", Bool, true),
-        AttributeDefinition("init", String, "kaiming_uniform", one_of("kaiming_uniform", "glorot_uniform", "zeros"))),
-    "log_softmax" => LayerDefinition(a -> LogSoftmax(softmax_place(a)), SOFTMAX_AXIS),
+        AttributeDefinition("init", String, "kaiming_uniform", one_of("kaiming_uniform", "glorot_uniform", "zeros"));
+        initial = initial_linear),
+    "celu" => LayerDefinition(a -> (alpha = attribute(a, "alpha", Float64); Elu(alpha, alpha)), ALPHA),
+    "elu" => LayerDefinition(a -> Elu(attribute(a, "alpha", Float64), 1.0), ALPHA),
+    "gelu" => LayerDefinition(gelu, AttributeDefinition("approximate", String, "none", one_of("none", "tanh"))),
+    "hardsigmoid" => LayerDefinition(_ -> Hardsigmoid()),
+    "leaky_relu" =>
+        LayerDefinition(a -> LeakyRelu(attribute(a, "slope", Float64)), AttributeDefinition("slope", Float64, 0.01)),
     "mish" => LayerDefinition(_ -> Mish()),
-    "multiply" => LayerDefinition(_ -> Multiply(); least = 2, most = 2),
     "relu" => LayerDefinition(_ -> Relu()),
     "relu6" => LayerDefinition(_ -> Relu6()),
-    "reshape" => LayerDefinition(
-        a -> Reshape(attribute(a, "shape", Vector{Int})), AttributeDefinition("shape", Vector{Int}, nothing, ANY_SIZES)),
     "sigmoid" => LayerDefinition(_ -> Sigmoid()),
     "silu" => LayerDefinition(_ -> Silu()),
-    "softmax" => LayerDefinition(a -> Softmax(softmax_place(a)), SOFTMAX_AXIS),
     "softplus" => LayerDefinition(_ -> Softplus()),
     "tanh" => LayerDefinition(_ -> Tanh()),
+    "softmax" => LayerDefinition(a -> Softmax(softmax_place(a)), AXIS),
+    "log_softmax" => LayerDefinition(a -> LogSoftmax(softmax_place(a)), AXIS),
 )
+
+function convolution(make, name, axes, more::AttributeDefinition...)
+    return name => LayerDefinition(
+        a -> make(name, axes, a), AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("out", Int, nothing, SIZE),
+        axis_attribute("kernel", axes), axis_attribute("stride", axes, 1), axis_attribute("padding", axes, 0; least = 0),
+        axis_attribute("dilation", axes, 1), more..., AttributeDefinition("groups", Int, 1, SIZE),
+        AttributeDefinition("bias", Bool, true),
+        AttributeDefinition("init", String, "kaiming_uniform", one_of("kaiming_uniform", "glorot_uniform", "zeros"));
+        initial = initial_convolution(make, name, axes))
+end
+
+const CONVOLUTION = Rows(
+    convolution(Convolution, "conv1d", 1),
+    convolution(Convolution, "conv2d", 2),
+    convolution(TransposedConvolution, "conv_transpose1d", 1, axis_attribute("output_padding", 1, 0; least = 0)),
+    convolution(TransposedConvolution, "conv_transpose2d", 2, axis_attribute("output_padding", 2, 0; least = 0)),
+)
+
+sliding(axes) =
+    (axis_attribute("kernel", axes), axis_attribute("stride", axes), axis_attribute("padding", axes, 0; least = 0))
+const COUNT_PADDING = AttributeDefinition("count_padding", Bool, true)
+
+max_pool(name, axes) = name => LayerDefinition(a -> MaxPool(name, axes, Windows(a)), sliding(axes)...)
+mean_pool(name, axes) = name => LayerDefinition(
+    a -> MeanPool(name, axes, Windows(a), attribute(a, "count_padding", Bool)), sliding(axes)..., COUNT_PADDING)
+adaptive_pool(make, name, axes) = name => LayerDefinition(
+    a -> make(name, axes, pair(attribute(a, "size", Vector{Int}), 1)), axis_attribute("size", axes))
+
+const POOLING = Rows(
+    max_pool("max_pool1d", 1),
+    max_pool("max_pool2d", 2),
+    mean_pool("mean_pool1d", 1),
+    mean_pool("mean_pool2d", 2),
+    adaptive_pool(AdaptiveMaxPool, "adaptive_max_pool1d", 1),
+    adaptive_pool(AdaptiveMaxPool, "adaptive_max_pool2d", 2),
+    adaptive_pool(AdaptiveMeanPool, "adaptive_mean_pool1d", 1),
+    adaptive_pool(AdaptiveMeanPool, "adaptive_mean_pool2d", 2),
+)
+
+const PADDINGS = Constraint("one or more sizes from 0 to $MAX_SIZE",
+                          value -> !isempty(value) && all(size -> 0 <= size <= MAX_SIZE, value))
+
+const RESAMPLING = Rows(
+    "upsample2d" => LayerDefinition(
+        upsample, axis_attribute("factor", 2), AttributeDefinition("mode", String, "nearest", one_of("nearest", "bilinear")),
+        AttributeDefinition("align_corners", Bool, false)),
+    "pad" => LayerDefinition(
+        Pad, AttributeDefinition("before", Vector{Int}, nothing, PADDINGS), AttributeDefinition("after", Vector{Int}, nothing, PADDINGS),
+        AttributeDefinition("value", Float64, 0.0)),
+)
+
+const NORMALIZATION = Rows(
+    "layer_norm" => LayerDefinition(
+        LayerNorm, AttributeDefinition("shape", Vector{Int}, nothing, SIZES), EPS, AFFINE; initial = initial_norm),
+)
+
+const ARITHMETIC = Rows(
+    "add" => LayerDefinition(_ -> Add()),
+    "subtract" => LayerDefinition(_ -> Subtract()),
+    "multiply" => LayerDefinition(_ -> Multiply()),
+    "divide" => LayerDefinition(_ -> Divide()),
+    "scale" => LayerDefinition(
+        Scale, AttributeDefinition("factor", Float64, nothing), AttributeDefinition("shift", Float64, 0.0)),
+    "power" => LayerDefinition(power, AttributeDefinition("exponent", Float64, nothing)),
+    "exp" => LayerDefinition(_ -> Exp()),
+    "log" => LayerDefinition(_ -> Log()),
+    "sqrt" => LayerDefinition(_ -> Sqrt()),
+    "abs" => LayerDefinition(_ -> Abs()),
+    "matmul" => LayerDefinition(_ -> MatMul()),
+)
+
+const SHAPING = Rows(
+    "flatten" => LayerDefinition(_ -> Flatten()),
+    "reshape" => LayerDefinition(
+        a -> Reshape(attribute(a, "shape", Vector{Int})), AttributeDefinition("shape", Vector{Int}, nothing, ANY_SIZES)),
+    "identity" => LayerDefinition(_ -> Identity()),
+    "concat" => LayerDefinition(Concat, AXIS),
+    "split" => LayerDefinition(Split, AXIS, AttributeDefinition("sizes", Vector{Int}, nothing, SIZES)),
+    "permute" => LayerDefinition(Permute, AttributeDefinition("axes", Vector{Int}, nothing, ORDER)),
+    "slice" => LayerDefinition(
+        Slice, AXIS, AttributeDefinition("start", Int, nothing, NOT_NEGATIVE),
+        AttributeDefinition("stop", Int, nothing, NOT_NEGATIVE), AttributeDefinition("step", Int, 1, SIZE)),
+    "mean" => LayerDefinition(Mean, AXES, KEEP),
+    "sum" => LayerDefinition(Sum, AXES, KEEP),
+)
+
+const RECURRENCE = (
+    AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("hidden", Int, nothing, SIZE),
+    AttributeDefinition("biases", Int, 2, Constraint("0, 1 or 2", value -> value in 0:2)),
+    AttributeDefinition("reverse", Bool, false), AttributeDefinition("lengths", Bool, false),
+    AttributeDefinition("initial", Bool, false),
+)
+
+const RECURRENT = Rows(
+    "rnn" => LayerDefinition(
+        rnn, AttributeDefinition("nonlinearity", String, "tanh", one_of("tanh", "relu")), RECURRENCE...;
+        initial = initial_recurrent),
+    "gru" => LayerDefinition(Gru, RECURRENCE...; initial = initial_recurrent),
+    "lstm" => LayerDefinition(Lstm, RECURRENCE...; initial = initial_recurrent),
+)
+
+const ATTENTION = Rows(
+    "attention" => LayerDefinition(
+        Attention, AttributeDefinition("causal", Bool, false),
+        AttributeDefinition("mask", String, "none", one_of("none", "boolean")), AttributeDefinition("scale", Float64, 0.0)),
+    "multi_head_attention" => LayerDefinition(
+        MultiHeadAttention,
+        (AttributeDefinition(name, Int, nothing, SIZE) for name in ("width", "heads", "key_width", "value_width"))...,
+        AttributeDefinition("bias", Bool, true),
+        (AttributeDefinition(name, Bool, false) for name in ("causal", "key_mask", "mask"))...,
+        AttributeDefinition("init", String, "xavier_uniform", one_of("xavier_uniform", "zeros"));
+        initial = initial_multi_head),
+)
+
+"The rows by operation; each is version 1 of its meaning."
+const LAYERS =
+    merge(ELEMENTARY, CONVOLUTION, POOLING, RESAMPLING, NORMALIZATION, ARITHMETIC, SHAPING, RECURRENT, ATTENTION)
 
 "The row of a layer; an unknown operation or version is refused, about `where`."
 function definition(operation::AbstractString, version::Integer, where)
@@ -63,7 +161,3 @@ function definition(operation::AbstractString, version::Integer, where)
     version == 1 || refuse(where, "version '1' of layer '$operation'", "version $version", "layer")
     return row
 end
-
-"How many inputs a layer takes, in words."
-arity(row::LayerDefinition) = row.most_inputs === nothing ? "$(row.least_inputs) or more inputs" :
-                              "$(row.most_inputs) input" * "s"^(row.most_inputs > 1)

@@ -1,7 +1,7 @@
 module FluxLayerTests
 
 using DiagramBridge
-using DiagramBridge: BridgeError, Heap, NativeEngine, Schema, forward, parameter_names, parameter_shapes, pullback, stages
+using DiagramBridge: BridgeError, Heap, LayerMode, NativeEngine, Schema, forward, parameter_names, parameter_shapes, pullback, stages
 using Random
 using Test
 
@@ -36,7 +36,7 @@ function run(made, inputs, parameters, dvalue)
         own = parameters[next:(next + length(parameter_names(stage.operation)) - 1)]
         next += length(own)
         arguments = Tuple(values[stage.inputs])
-        (value,), residual = forward(stage.operation, Tuple(own), arguments, Heap(), true)
+        (value,), residual = forward(stage.operation, Tuple(own), arguments, Heap(), LayerMode(true))
         push!(kept, (Tuple(own), arguments, value, residual))
         length(values) < stage.outputs[1] && append!(values, fill(nothing, stage.outputs[1] - length(values)))
         values[stage.outputs[1]] = value

@@ -7,6 +7,8 @@ struct FluxLinear{S} <: Layer
     activation::S
 end
 
+in_flux(layer::Linear) = FluxLinear(layer, identity)
+
 DiagramBridge.parameter_names(f::FluxLinear) = DiagramBridge.parameter_names(f.layer)
 DiagramBridge.parameter_shapes(f::FluxLinear) = DiagramBridge.parameter_shapes(f.layer)
 DiagramBridge.reads(f::FluxLinear) = (inputs = true, values = f.activation !== identity, parameters = (true, false))
@@ -19,7 +21,7 @@ in_dense(::DiagramBridge.Tanh) = NNlib.tanh_fast
 
 as_matrix(a::Array) = reshape(a, size(a, 1), :)
 
-function DiagramBridge.forward(f::FluxLinear, parameters::Tuple, inputs::Tuple{Array{T}}, memory::Memory, ::Bool) where {T}
+function DiagramBridge.forward(f::FluxLinear, parameters::Tuple, inputs::Tuple{Array{T}}, memory::Memory, ::Any) where {T}
     x = inputs[1]
     DiagramBridge.check_sizes(f.layer, parameters, x)
     product = DiagramBridge.output!(memory, 1, T, (f.layer.outputs, Base.tail(size(x))...))

@@ -1,0 +1,150 @@
+# The elements of windows as the rows of a matrix ("im2col"), and gradients of that matrix added up where they came from.
+# Rows are windows, row by row of `to[1]` each, image after image; columns are the elements of a window in memory order, plane
+# after plane. `Gathering` says which of them are meant.
+
+"""
+The windows of the rows from `first_row` on, `rows` of them, on each of `images` images, which have `planes` planes each and
+lie `distance` elements apart.
+"""
+struct Gathering
+    windows::Windows
+    from::Tuple{Int,Int}
+    to::Tuple{Int,Int}
+    planes::Int
+    images::Int
+    distance::Int
+    first_row::Int
+    rows::Int
+end
+
+"Fill `columns` with the elements of the windows on the images at `x`; outside of them is 0."
+function gather_columns!(columns::Ptr{T}, x::Ptr{T}, g::Gathering) where {T}
+    ld, taps = g.images * g.rows * g.to[1], prod(g.windows.kernel)
+    parts(g.planes, cld(LEAST_PART, ld * taps)) do first, last, _
+        for tap in 0:(taps - 1)
+            reading = Reading(g, tap)
+            for plane in (first - 1):(last - 1), image in 0:(g.images - 1)
+                column = columns + ((plane * taps + tap) * ld + image * g.rows * g.to[1]) * sizeof(T)
+                gather_column!(column, x + (image * g.distance + plane * prod(g.from)) * sizeof(T), reading)
+            end
+        end
+    end
+end
+
+"Add the columns up on the images at `x`. The columns are overwritten."
+function add_columns!(x::Ptr{T}, columns::Ptr{T}, g::Gathering) where {T}
+    ld, taps = g.images * g.rows * g.to[1], prod(g.windows.kernel)
+    parts(g.planes, cld(LEAST_PART, ld * taps)) do first, last, _
+        for tap in 0:(taps - 1)
+            reading = Reading(g, tap)
+            for plane in (first - 1):(last - 1), image in 0:(g.images - 1)
+                column = columns + ((plane * taps + tap) * ld + image * g.rows * g.to[1]) * sizeof(T)
+                add_column!(x + (image * g.distance + plane * prod(g.from)) * sizeof(T), column, reading)
+            end
+        end
+    end
+end
+
+"""
+What one element of the windows of a `Gathering` reads: `count` windows from `left` on in each of `lines` rows from `top` on,
+of `rows` rows of `width` windows. The first is at `start` on the plane, the next ones are `step` apart, rows `down` apart. The
+other windows have the element outside of the plane. `whole` says that rows follow each other without a gap on both sides.
+"""
+struct Reading
+    width::Int
+    rows::Int
+    left::Int
+    count::Int
+    top::Int
+    lines::Int
+    start::Int
+    step::Int
+    down::Int
+    whole::Bool
+end
+
+function Reading(g::Gathering, tap::Int)
+    w = g.windows
+    down, across = divrem(tap, w.kernel[1])
+    left, last = windows_inside(w, 1, across, g.from[1], g.to[1])
+    top, bottom = windows_inside(w, 2, down, g.from[2], g.to[2])
+    top, bottom = clamp(top - g.first_row, 0, g.rows), clamp(bottom - g.first_row, -1, g.rows - 1)
+    row = (g.first_row + top) * w.stride[2] + down * w.dilation[2] - w.padding[2]
+    column = left * w.stride[1] + across * w.dilation[1] - w.padding[1]
+    lines = last < left ? 0 : max(0, bottom - top + 1)
+    return Reading(g.to[1], g.rows, left, last - left + 1, top, lines, row * g.from[1] + column, w.stride[1],
+                   w.stride[2] * g.from[1], w.stride == (1, 1) && g.from[1] == g.to[1])
+end
+
+function gather_column!(column::Ptr{T}, x::Ptr{T}, r::Reading) where {T}
+    right = r.width - r.left - r.count
+    inner = column + r.top * r.width * sizeof(T)
+    if r.whole
+        copy_elements!(inner + r.left * sizeof(T), x + r.start * sizeof(T), r.lines * r.width - r.left - right)
+    else
+        for line in 0:(r.lines - 1)
+            copy_spaced!(inner + (line * r.width + r.left) * sizeof(T), x + (r.start + line * r.down) * sizeof(T), r.count, r.step)
+        end
+    end
+    zero_rows!(inner, r.width, r.lines, r.left)
+    zero_rows!(inner + (r.width - right) * sizeof(T), r.width, r.lines, right)
+    zero_rows!(column, r.width, 1, r.top * r.width)
+    zero_rows!(inner + r.lines * r.width * sizeof(T), r.width, 1, (r.rows - r.top - r.lines) * r.width)
+end
+
+function add_column!(x::Ptr{T}, column::Ptr{T}, r::Reading) where {T}
+    inner = column + r.top * r.width * sizeof(T)
+    if r.whole
+        right = r.width - r.left - r.count
+        zero_rows!(inner, r.width, r.lines, r.left) # they would be added to the ends of other rows
+        zero_rows!(inner + (r.width - right) * sizeof(T), r.width, r.lines, right)
+        add_elements!(x + r.start * sizeof(T), inner + r.left * sizeof(T), r.lines * r.width - r.left - right)
+    else
+        for line in 0:(r.lines - 1)
+            add_spaced!(x + (r.start + line * r.down) * sizeof(T), inner + (line * r.width + r.left) * sizeof(T), r.count, r.step)
+        end
+    end
+end
+
+"Zero `n` elements in each of `lines` rows that lie `width` apart."
+function zero_rows!(place::Ptr{T}, width::Int, lines::Int, n::Int) where {T}
+    n > 0 || return nothing
+    for line in 0:(lines - 1), i in 1:n
+        unsafe_store!(place, zero(T), line * width + i)
+    end
+end
+
+@inline copy_elements!(to::Ptr{T}, from::Ptr{T}, n::Int) where {T} = n > 0 && unsafe_copyto!(to, from, n)
+
+function add_elements!(to::Ptr{T}, from::Ptr{T}, n::Int) where {T}
+    @simd ivdep for i in 1:n
+        unsafe_store!(to, unsafe_load(to, i) + unsafe_load(from, i), i)
+    end
+end
+
+"Copy `n` elements that lie `step` apart."
+function copy_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
+    i = 0
+    if step == 1
+        return copy_elements!(to, from, n)
+    elseif step == 2 # by far the most common one: eight at a time become vector instructions
+        while i + 8 <= n
+            @simd ivdep for j in i:(i + 7)
+                unsafe_store!(to, unsafe_load(from, 2j + 1), j + 1)
+            end
+            i += 8
+        end
+    end
+    while i < n
+        unsafe_store!(to, unsafe_load(from, i * step + 1), i + 1)
+        i += 1
+    end
+end
+
+"Add to `n` elements that lie `step` apart."
+function add_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
+    step == 1 && return add_elements!(to, from, n)
+    for i in 0:(n - 1)
+        unsafe_store!(to, unsafe_load(to, i * step + 1) + unsafe_load(from, i + 1), i * step + 1)
+    end
+end

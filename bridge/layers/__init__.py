@@ -19,20 +19,27 @@ from bridge.layers.elementary import (
     softplus,
     tanh,
 )
-from bridge.layers.normalization import layer_norm
+from bridge.layers.indexing import embedding
+from bridge.layers.normalization import batch_norm, group_norm, instance_norm, layer_norm
+from bridge.layers.regularization import dropout
 from bridge.layers.shaping import flatten, identity, reshape
 
 __all__ = [
     "GraphBuilder",
     "Value",
     "add",
+    "batch_norm",
     "celu",
     "chain",
+    "dropout",
     "elu",
+    "embedding",
     "flatten",
     "gelu",
+    "group_norm",
     "hardsigmoid",
     "identity",
+    "instance_norm",
     "layer_norm",
     "leaky_relu",
     "linear",

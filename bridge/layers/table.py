@@ -15,6 +15,11 @@ Conventions are torch's, batch first. `axis` attributes are negative: they count
 | `gelu` | x Φ(x); with `tanh`: x/2 (1 + tanh(√(2/π)(x + 0.044715 x³))) |
 | `softmax`, `log_softmax` | along `axis` |
 | `layer_norm` | (x − mean)/√(variance + eps) · weight + bias over the last axes, with the biased variance |
+| `batch_norm` | the same of each feature (axis 0) over batch and other axes; with running statistics r in test mode |
+| | in train mode r ← (1 − momentum) r + momentum · (mean or unbiased variance of the batch) |
+| `instance_norm`, `group_norm` | the same over the other axes of a sample; over a group of features and the other axes |
+| `dropout` | in train mode x/(1 − p) where a number drawn from [0, 1) is at least p, else 0; in test mode x |
+| `embedding` | the rows of a table |
 | `flatten`, `reshape`, `identity` | the same numbers, row-major, in another shape |
 | `add`, `multiply` | the sum of two or more inputs; the product of two |
 """
@@ -29,7 +34,9 @@ from bridge.errors import DiagramError
 from bridge.layers.arithmetic import ROWS as ARITHMETIC
 from bridge.layers.definition import LayerDefinition
 from bridge.layers.elementary import ROWS as ELEMENTARY
+from bridge.layers.indexing import ROWS as INDEXING
 from bridge.layers.normalization import ROWS as NORMALIZATION
+from bridge.layers.regularization import ROWS as REGULARIZATION
 from bridge.layers.shaping import ROWS as SHAPING
 
 __all__ = ["FAMILIES", "LAYERS", "definition"]
@@ -37,6 +44,8 @@ __all__ = ["FAMILIES", "LAYERS", "definition"]
 FAMILIES: Mapping[str, tuple[LayerDefinition, ...]] = {
     "elementary": ELEMENTARY,
     "normalization": NORMALIZATION,
+    "regularization": REGULARIZATION,
+    "indexing": INDEXING,
     "arithmetic": ARITHMETIC,
     "shaping": SHAPING,
 }

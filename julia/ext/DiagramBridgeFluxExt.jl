@@ -4,8 +4,8 @@ Flux in a diagram: any Flux model as a component, and portable layers run by Flu
 module DiagramBridgeFluxExt
 
 using DiagramBridge
-using DiagramBridge: Activation, Add, BridgeError, DLTensor, Engine, Layer, LayerNorm, Linear, LogSoftmax, Memory, Mode,
-    Multiply, Schema, Softmax, Stage
+using DiagramBridge: Activation, Add, BridgeError, DLTensor, Embedding, Engine, FeatureNorm, Layer, LayerMode, LayerNorm, Linear,
+    LogSoftmax, Memory, Mode, Multiply, Schema, Softmax, Stage
 import Flux
 using Flux: Functors, NNlib, Optimisers, Zygote
 using Flux.Zygote: ChainRulesCore
@@ -16,6 +16,7 @@ include("flux/layers/layer.jl")
 include("flux/layers/linear.jl")
 include("flux/layers/elementary.jl")
 include("flux/layers/normalization.jl")
+include("flux/layers/indexing.jl")
 include("flux/layers/arithmetic.jl")
 include("flux/variables.jl")
 include("flux/model.jl")

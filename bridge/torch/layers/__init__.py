@@ -11,13 +11,22 @@ from bridge.diagram.ir import Layer
 from bridge.errors import UnsupportedError
 from bridge.torch.layers.arithmetic import FUNCTIONS as ARITHMETIC
 from bridge.torch.layers.elementary import FUNCTIONS as ELEMENTARY
+from bridge.torch.layers.indexing import FUNCTIONS as INDEXING
 from bridge.torch.layers.maker import Function, LayerMode, Maker
 from bridge.torch.layers.normalization import FUNCTIONS as NORMALIZATION
+from bridge.torch.layers.regularization import FUNCTIONS as REGULARIZATION
 from bridge.torch.layers.shaping import FUNCTIONS as SHAPING
 
 __all__ = ["FUNCTIONS", "Function", "LayerMode", "function"]
 
-FUNCTIONS: dict[str, Maker] = {**ELEMENTARY, **NORMALIZATION, **ARITHMETIC, **SHAPING}
+FUNCTIONS: dict[str, Maker] = {
+    **ELEMENTARY,
+    **NORMALIZATION,
+    **REGULARIZATION,
+    **INDEXING,
+    **ARITHMETIC,
+    **SHAPING,
+}
 
 
 def function(layer: Layer) -> Function:

@@ -53,9 +53,9 @@ function with_gradients(f, o::Objective, batch, train::Bool, seed::Integer)
     try
         own, doutputs = measure_back(o, tape)
         variables = o.parameters[o.used]
-        needs = vcat(fill(false, length(o.loads)), [v.trains for v in variables])
+        needs = vcat(fill(false, length(o.loads)), [v.trains for v in variables], falses(length(o.used_buffers)))
         gradients = backward!(tape, doutputs, needs, fill(Ptr{Cvoid}(C_NULL), length(needs)), lease)
-        found = [f(v, g.array) for (v, g) in zip(variables, gradients[(length(o.loads) + 1):end])
+        found = [f(v, g.array) for (v, g) in zip(variables, gradients[(length(o.loads) + 1):end]) # buffers, at the end, have none
                  if v.trains && g.array !== nothing]
         return Losses(o, own), found
     finally
@@ -67,8 +67,11 @@ end
 "Every application on its tape."
 function forward_pass(o::Objective, batch, flags::UInt32, seed::Integer)
     tick!(o.island.workspace)
-    tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used])
-    forward!(tape, Room[], Mode(flags, UInt32(0), seed % UInt64, UInt64(0)))
+    tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used],
+                     Array[o.buffers[k].array for k in o.used_buffers])
+    mode = Mode(flags, UInt32(0), seed % UInt64, UInt64(0))
+    forward!(tape, Room[], mode)
+    commit_buffers!(tape, mode)
     return tape
 end
 

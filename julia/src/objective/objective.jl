@@ -17,7 +17,8 @@ struct Evaluation
     island::StepIsland
     loads::Vector{Load}
     used::Vector{Int} # places among the objective's parameters
-    buffers::Vector{Array}
+    used_buffers::Vector{Int} # and among its buffers
+    buffers::Vector{Array} # of models of the user's
 end
 
 "A parameter or buffer of a component; `trains` says whether an optimizer steps it."
@@ -33,8 +34,8 @@ end
 
 A diagram bound to arrays, made by [`compile`](@ref): `loss`, `losses_and_gradients`, `train!` and `evaluate` take it.
 `parameters` and `buffers` are the variables of all its components, in the diagram's order; their arrays are the storage, and
-change in place. `used` has the places among the parameters of those that the island takes; `evaluations` are made when
-they are first asked for.
+change in place. `used` and `used_buffers` have the places among them of those that the island takes (a model of the user's
+keeps its buffers); `evaluations` are made when they are first asked for.
 """
 struct Objective
     diagram::Diagram
@@ -45,6 +46,7 @@ struct Objective
     parameters::Vector{Variable}
     used::Vector{Int}
     buffers::Vector{Variable}
+    used_buffers::Vector{Int}
     instances::Dict{String,Instance}
     evaluations::Dict{String,Evaluation}
 end
@@ -89,14 +91,17 @@ function compile(diagram::Diagram; seed::Integer = 0)
     measured = [measured_agreement(program, i, outputs, spaces) for i in diverges]
     sort!(measured; by = a -> findfirst(p -> p.name == a.name, program.agreements), alg = MergeSort)
     parameters, buffers = variables(diagram, instances, seed % UInt64)
-    used = places(parameters, fragment)
-    return Objective(diagram, program, island, loads(diagram, loaded), measured, parameters, used, buffers, instances,
-                     Dict{String,Evaluation}())
+    return Objective(diagram, program, island, loads(diagram, loaded), measured, parameters, places(parameters, fragment),
+                     buffers, portable_places(buffers, fragment), instances, Dict{String,Evaluation}())
 end
 
 "The places of a fragment's parameters, in its order, among those of an objective."
 places(parameters::Vector{Variable}, fragment::Schema.Fragment) =
     Int[k for c in fragment.components for k in eachindex(parameters) if parameters[k].component == c.name]
+
+"The places of the buffers of a fragment's portable components, in its order, among those of an objective."
+portable_places(buffers::Vector{Variable}, fragment::Schema.Fragment) =
+    Int[k for c in fragment.components if c.graph !== nothing for k in eachindex(buffers) if buffers[k].component == c.name]
 
 function measured_agreement(program::Plan, i::Plans.Instruction, outputs::Dict{UInt32,Int}, spaces::Dict{Int,Space})
     agreement = program.agreements[i.agreement]
@@ -129,6 +134,11 @@ function variables(diagram::Diagram, instances::Dict{String,Instance}, seed::UIn
                 path = "$(node.name).$name"
                 array = initialise!(Array{T}(undef, reverse(shape)), node.layer, name, seed, "$(c.name)/$path")
                 push!(parameters, Variable(c.name, path, array, trains(c)))
+            end
+            for (name, shape) in zip(buffer_names(layer), buffer_shapes(layer))
+                path = "$(node.name).$name"
+                array = initialise!(Array{T}(undef, reverse(shape)), node.layer, name, seed, "$(c.name)/$path")
+                push!(buffers, Variable(c.name, path, array, false))
             end
         end
     end

@@ -31,6 +31,15 @@ function pullback(
     return (multiply!(input_gradient!(memory, 1, T, size(inputs[1])), dvalues[1], factors),), ()
 end
 
+function multiply!(y::Array{T}, x::Array{T}, factors::Array{T}) where {T}
+    parts(length(y), LEAST_PART) do first, last, _
+        @inbounds @simd ivdep for i in first:last
+            y[i] = x[i] * factors[i]
+        end
+    end
+    return y
+end
+
 """
     draw_factors!(factors, p, mode)
 

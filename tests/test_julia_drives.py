@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import random
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from crossings import julia, nothing_lost, register
+from crossings import julia, register
 from driven import CLOSE, assert_same, in_torch, twins
 from torch import Tensor, nn
 
@@ -408,20 +410,77 @@ def test_refusals(session) -> None:
 
 def test_nothing_is_left_over(session) -> None:
     """500 steps, and objectives that are dropped, leave nothing on either side."""
-    batch = batch_of(8)
-    with nothing_lost():
-        objective = twins(regression(), placement={"body": "julia"})[1]
-        bridge.fit(objective, batch, epochs=250, batch_size=4, optimizer="sgd", lr=0.001)
-        for _ in range(20):
-            objective.losses_and_gradients(batch)
-            objective.evaluate("prediction", batch)
-        assert stats().tapes == 0
-        islands, held = stats().islands, len(vtable().held)
-        for _ in range(20):
-            objective.losses_and_gradients(batch)
-        assert (stats().islands, len(vtable().held)) == (islands, held)
-        del objective
-        gc.collect()
-        collect()
     collect()
+    collect()  # what the first one's end set free in the other language
+    before, known = alive(), len(vtable().held)
+    batch = batch_of(8)
+    objective = twins(regression(), placement={"body": "julia"})[1]
+    bridge.fit(objective, batch, epochs=250, batch_size=4, optimizer="sgd", lr=0.001)
+    for _ in range(20):
+        objective.losses_and_gradients(batch)
+        objective.evaluate("prediction", batch)
+    during = alive()
+    assert during[:2] == before[:2]
+    for _ in range(20):
+        objective.losses_and_gradients(batch)
+    assert alive() == during
+    del objective
+    collect()
+    assert alive() == before and len(vtable().held) == known
     assert not vtable().known
+
+
+def alive() -> tuple[int, int, int]:
+    now = stats()
+    return now.tapes, now.owners, now.islands
+
+
+class Ring(BaseException):
+    """What a signal's handler raises."""
+
+
+def test_a_signal_at_any_moment_ends_a_training(faulty) -> None:
+    """In Julia, in torch, or between: what the handler raises comes out, and parameters are those after a whole step."""
+    _, objective, batch, well = faulty
+    start = copy.deepcopy(objective.state_dict())
+
+    def optimizer() -> torch.optim.Optimizer:
+        objective.load_state_dict(start)
+        return torch.optim.Adam(objective.parameters(), lr=0.01)
+
+    def state(made: torch.optim.Optimizer) -> tuple[int, list[Tensor]]:
+        kept = list(made.state.values())
+        steps = {int(s["step"]) for s in kept}
+        assert len(steps) <= 1
+        slots = [s[name].clone() for s in kept for name in ("exp_avg", "exp_avg_sq")]
+        return (steps or {0}).pop(), [*slots, *[p.detach().clone() for p in objective.parameters()]]
+
+    reached = {0: state(optimizer())[1]}
+    bridge.fit(
+        objective, batch, epochs=50, batch_size=4, optimizer=optimizer(),
+        callback=lambda step: reached.update([state(step.optimizer)]) and None,
+    )  # fmt: skip
+
+    def handler(*_: Any) -> None:
+        raise Ring
+
+    before = signal.signal(signal.SIGALRM, handler)
+    delays, met = random.Random(0), 0
+    try:
+        for _ in range(60):
+            made = optimizer()
+            try:
+                signal.setitimer(signal.ITIMER_REAL, delays.uniform(1e-4, 0.05))
+                while True:
+                    bridge.fit(objective, batch, epochs=50, batch_size=4, optimizer=made)
+                    made = optimizer()
+            except Ring:
+                met += 1
+            steps, found = state(made)
+            assert all(map(torch.equal, found, reached[steps])), steps
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert met == 60
+    objective.load_state_dict(start)
+    well()

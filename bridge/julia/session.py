@@ -35,7 +35,6 @@ from bridge.julia.structures import (
     UNSUPPORTED,
 )
 from bridge.julia.tensors import Copies, MendableError
-from bridge.julia.torch_island import Result, TorchIsland, TorchTape
 from bridge.julia.vtable import vtable
 from bridge.schema.generated import control_pb2 as control
 
@@ -175,15 +174,16 @@ class Session:
     def statistics(self, *, reset: bool = False) -> Statistics:
         """What has been counted; with `reset` the running counts start again at 0."""
         counts = self.control(control.Request(statistics=control.Statistics(reset=reset))).counts
+        islands, tapes, lent = vtable().counts()
         found = Statistics(
             counts.forwards,
             counts.backwards,
             counts.crossed_bytes,
             counts.copies + self.copies.number,
             counts.copied_bytes + self.copies.bytes,
-            counts.islands + vtable().count(TorchIsland),
-            counts.tapes + vtable().count(TorchTape),
-            counts.owners + vtable().count(Result),
+            counts.islands + islands,
+            counts.tapes + tapes,
+            counts.owners + lent,
         )
         if reset:
             self.copies.number = self.copies.bytes = 0

@@ -29,36 +29,29 @@ from bridge.torch.application import in_mode, tree
 from bridge.torch.fragment import FragmentProgram
 from bridge.torch.seeds import WORD, seeded
 
-__all__ = ["Lender", "Result", "TorchIsland", "TorchTape"]
+__all__ = ["Lender", "TorchIsland", "TorchTape"]
 
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio: neighbouring numbers become distant seeds
 
 
 class Lender(Protocol):
-    """Who keeps what is lent to Julia; `known` are tensors of torch's by the address of Julia's arrays over them."""
+    """Who knows what is lent to Julia; `known` are tensors of torch's by the address of Julia's arrays over them."""
 
     known: dict[int, Tensor]
     copies: Copies
 
-    def hold(self, thing: object) -> int:
-        """Keep something until Julia releases its number."""
-
-
-class Result:
-    """A tensor of torch's that an array of Julia's lies over."""
-
-    __slots__ = ("tensor",)
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
 
 class TorchTape:
-    """What one call leaves for its way back, and what it borrowed: Julia keeps that memory until the tape is let go."""
+    """What one call leaves for its way back, what it borrowed of Julia, and what it lends: the results.
 
-    __slots__ = ("inputs", "loan", "memory", "once", "outputs", "parameters", "versions")
+    Julia keeps what it lent until the tape is let go, and lets go of the tape when it does not need the results any more.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("inputs", "lent", "loan", "memory", "number", "once", "outputs", "parameters", "versions")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.lent: list[Tensor] = []
         self.loan: Loan | None = Loan()
         self.memory = ref(self.loan)
         self.inputs: Sequence[Tensor] = ()
@@ -67,8 +60,12 @@ class TorchTape:
         self.versions: Sequence[int] = ()
         self.once = False
 
-    def drop(self) -> None:
-        """Let go of the graph."""
+    def drop(self, known: dict[int, Tensor]) -> None:
+        """Let go of the graph and of the results."""
+        for tensor in self.lent:
+            if known.get(tensor.data_ptr()) is tensor:
+                del known[tensor.data_ptr()]
+        self.lent = []
         self.loan, self.inputs, self.parameters, self.outputs = None, (), (), ()
 
     def is_busy(self) -> bool:
@@ -152,7 +149,7 @@ class TorchIsland:
         tape.parameters = [held.parameter for held in self.parameters]
         tape.versions = [y._version for y in outputs]
         answers = [*outputs, *[None] * (n_out - len(outputs))]
-        _answer(answers, [*inputs, *tape.parameters], words_at(out, n_out * SLOT_SIZE // 8), lender)
+        _answer(answers, [*inputs, *tape.parameters], words_at(out, n_out * SLOT_SIZE // 8), tape, lender)
 
     def backward(self, tape: TorchTape, n_out: int, dout: int, n_in: int, din: int, needs: int, lender: Lender) -> None:
         """Answer the slots at `din` with those gradients that `needs` asks for, from those described at `dout`."""
@@ -167,7 +164,7 @@ class TorchIsland:
                 None if g is None else mend_one(g, f"{self.element}, gradient of {self._argument(k, n_in)}", lender.copies)
                 for k, g in enumerate(found)
             ]
-        _answer(results, gradients, words_at(din, n_in * SLOT_SIZE // 8), lender)
+        _answer(results, gradients, words_at(din, n_in * SLOT_SIZE // 8), tape, lender)
 
     def _run(self, inputs: Sequence[Tensor], flags: int, seed: int, application: int) -> Sequence[Tensor]:
         before = [x._version for x in inputs]
@@ -226,7 +223,9 @@ def _tensors(arguments: Sequence[Described | None], loan: Loan, lender: Lender) 
     return found
 
 
-def _answer(results: Sequence[Tensor | None], passed: Sequence[Tensor | None], slots: Any, lender: Lender) -> None:
+def _answer(
+    results: Sequence[Tensor | None], passed: Sequence[Tensor | None], slots: Any, tape: TorchTape, lender: Lender
+) -> None:
     """Answer each slot: one of the tensors that were passed, or torch's own memory. Part of what was passed is copied."""
     spans = [None if x is None else span(x) for x in passed]
     for k, result in enumerate(results):
@@ -246,5 +245,6 @@ def _answer(results: Sequence[Tensor | None], passed: Sequence[Tensor | None], s
         data = result.detach()
         if any(other is not None and own.overlaps(other) for other in spans):
             data = lender.copies.count(data.clone())
+        tape.lent.append(data)
         lender.known[data.data_ptr()] = data
-        answer_owned(slots, k, data, lender.hold(Result(data)))
+        answer_owned(slots, k, data, tape.number)

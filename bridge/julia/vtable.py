@@ -27,7 +27,7 @@ from bridge.errors import BridgeError
 from bridge.julia.structures import ABI_VERSION, BUSY, DESCRIPTOR_SIZE, ERROR, MODE_SIZE, OK, SLOT_SIZE
 from bridge.julia.tensors import Copies
 from bridge.julia.torch_components import Instance, describe_instance, make_instance
-from bridge.julia.torch_island import Result, TorchIsland, TorchTape
+from bridge.julia.torch_island import TorchIsland, TorchTape
 from bridge.schema.generated import control_pb2 as control
 
 __all__ = ["VTable", "vtable"]
@@ -82,9 +82,11 @@ class VTable:
         self.held[number] = thing
         return number
 
-    def count(self, kind: type) -> int:
-        """How many of a kind are held."""
-        return sum(isinstance(thing, kind) for thing in self.held.values())
+    def counts(self) -> tuple[int, int, int]:
+        """How many islands and tapes are held, and tensors that tapes lend."""
+        tapes = [thing for thing in self.held.values() if isinstance(thing, TorchTape)]
+        islands = sum(isinstance(thing, TorchIsland) for thing in self.held.values())
+        return islands, len(tapes), sum(len(tape.lent) for tape in tapes)
 
     def exception(self, number: int) -> BaseException | None:
         """The exception that a failure in Julia goes back to, if it is the last one; it is kept no longer."""
@@ -129,7 +131,8 @@ class VTable:
             try:
                 answer = self._answer(control.Request.FromString(ctypes.string_at(request, length)))
             except BaseException as error:
-                answer = control.Response(failure=_failure(error, self._keep(error)))
+                # Where Julia was not called from here nobody will raise it again.
+                answer = control.Response(failure=_failure(error, self._keep(error) if self._calls else 0))
             payload = answer.SerializeToString()
             self._response = ctypes.create_string_buffer(payload, len(payload))  # until the next request: Julia copies it
             ctypes.c_void_p.from_address(response).value = ctypes.addressof(self._response)
@@ -160,14 +163,14 @@ class VTable:
             if self._failure is None:
                 return control.Response()
             number, error = self._failure
-            if not self._calls:  # Julia's own process: nobody will raise it again
+            if not self._calls:
                 self._failure = None
             return control.Response(failure=_failure(error, number))
         raise BridgeError("control request", "one that torch's islands answer", str(which))
 
     def _forward(self, island: int, mode: int, n_in: int, in_: int, n_out: int, out: int, tape: int) -> int:
         try:
-            held = self.held[tape] = TorchTape()
+            held = self.held[tape] = TorchTape(tape)
             self._island(island).forward(held, mode, n_in, in_, n_out, out, self)
             return OK
         except BaseException as error:
@@ -187,12 +190,10 @@ class VTable:
         try:
             thing = self.held.get(number)
             if isinstance(thing, TorchTape):
-                thing.drop()
+                thing.drop(self.known)
                 if thing.is_busy():
                     return BUSY
             self.held.pop(number, None)
-            if isinstance(thing, Result) and self.known.get(address := thing.tensor.data_ptr()) is thing.tensor:
-                del self.known[address]
             return OK
         except BaseException as error:
             self._keep(error)

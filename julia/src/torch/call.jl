@@ -41,7 +41,7 @@ function torch_forward(island::UInt64, mode::Mode, inputs::Vector, parameters::V
         call_forward(island, Ref(mode), tensors, out, tape.id)
         COUNTS.forwards += 1
         foreach(t -> count_bytes(Span(t)), tensors)
-        return Any[result(s, passed, tape) for s in out]
+        return Any[result(s, passed) for s in out]
     end
 end
 
@@ -58,12 +58,12 @@ function torch_backward(island::UInt64, tape::TorchTape, gradients::Vector, need
         call_backward(island, tape.id, tensors, din, UInt8.(needs))
         COUNTS.backwards += 1
         foreach(t -> t.ndim < 0 || count_bytes(Span(t)), tensors)
-        return Any[result(s, gradients, tape) for s in din]
+        return Any[result(s, gradients) for s in din]
     end
 end
 
-"What a slot tells of: one of the arrays that were passed, or an array over Python's memory, which the tape gives back."
-function result(s::Slot, passed::Vector, tape::TorchTape)
+"What a slot tells of: one of the arrays that were passed, or an array over torch's memory, which lives as long as the tape."
+function result(s::Slot, passed::Vector)
     s.kind == ABSENT && return nothing
     s.kind == ALIAS && return passed[s.value + 1]
     dims = Tuple(Int(unsafe_load(s.tensor.shape, i)) for i in s.tensor.ndim:-1:1)
@@ -71,7 +71,6 @@ function result(s::Slot, passed::Vector, tape::TorchTape)
     s.kind == OWNED || throw(BridgeError("a torch component", "results in memory of its own", "kind $(s.kind)"))
     T = type_of_code(s.tensor.code, s.tensor.bits)
     s.value == 0 && return Array{T}(undef, dims)
-    push!(tape.results, s.value)
     return unsafe_wrap(Array, Ptr{T}(s.tensor.data), dims)
 end
 

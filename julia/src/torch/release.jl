@@ -1,16 +1,15 @@
 # What Julia gives back to Python: tapes and results of calls, instances and islands. Nothing is given back where it ends,
 # since Python may have an exception set there, but at the start of the next call and at the end of a pass that went well.
 
-"A tape of torch's by its number, Julia's memory that its tensors may lie over, and its results by their numbers."
+"A tape of torch's by its number, and Julia's memory that its tensors may lie over. Results are there as long as it is."
 struct TorchTape
     id::UInt64
     memory::Vector{Array}
-    results::Vector{UInt64}
 end
 
 const TORCH_TAPES = Ref{UInt64}(0)
 
-TorchTape() = TorchTape(TORCH_TAPES[] += 2, Array[], UInt64[])
+TorchTape() = TorchTape(TORCH_TAPES[] += 2, Array[])
 
 "Tapes that came to their end, and the leases of the memory that they may refer to."
 struct Ended
@@ -66,13 +65,7 @@ function give_back()
     return nothing
 end
 
-function release_tape(tape::TorchTape)
-    while !isempty(tape.results)
-        call_release(last(tape.results))
-        pop!(tape.results)
-    end
-    return call_release(tape.id)
-end
+release_tape(tape::TorchTape) = call_release(tape.id)
 
 # Not `filter!`: what an exception interrupts has to be as it was.
 function release_all!(release, waiting::Vector)

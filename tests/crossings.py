@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -197,9 +198,11 @@ def zero(gradient: Tensor | None, like: Tensor) -> Tensor:
 @contextmanager
 def nothing_lost() -> Iterator[None]:
     """No tape and no memory of Julia's is alive after the block that was not before it."""
+    gc.collect()
     collect()
     before = stats()
     yield
+    gc.collect()
     collect()
     after = stats()
     assert (after.tapes, after.owners, after.islands) == (before.tapes, before.owners, before.islands)

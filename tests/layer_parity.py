@@ -92,6 +92,8 @@ class Bench:
         with torch.no_grad():
             for parameter in self.objective.parameters():  # ones and zeros would hide mistakes
                 parameter.add_(torch.randn(parameter.shape, generator=generator).to(trial.dtype) / 2)
+            for buffer in self.objective.buffers():
+                buffer.add_(torch.rand(buffer.shape, generator=generator).to(trial.dtype))
         self.before = {name: buffer.clone() for name, buffer in self.objective.named_buffers()}
         self.columns = {"x": torch.zeros(trial.samples, 1, dtype=trial.dtype)}
         for k, case in enumerate(self.cases):

@@ -106,7 +106,7 @@ def regression() -> bridge.Diagram:
     d = bridge.Builder("regression")
     x, y = d.space("x", "float64", k=6), d.space("y", "float64", k=2)
     data = d.source("data", x=x, y=y)
-    body = d.component("body", layers.chain(layers.linear(6, 8), layers.layer_norm(8), layers.tanh()))
+    body = d.component("body", layers.chain(layers.linear(6, 8), layers.batch_norm(8), layers.layer_norm(8), layers.tanh()))
     hidden = d.space("hidden", "float64", k=8)
     first = d.arrow("first", x, hidden, body)
     head = d.arrow("head", hidden, y, layers.linear(8, 2))

@@ -37,12 +37,14 @@ generated: $(READY)
 julia-tests: $(READY) julia
 	$(BIN)/python scripts/julia_tests.py
 
+# One thread each: processes whose threads wait for each other's cores are slower than one core.
 python-tests: $(READY) julia
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 bench: $(READY) julia
 	$(BIN)/python -m benchmarks.crossing --json
 	$(BIN)/python -m benchmarks.plan --json
+	$(BIN)/python -m benchmarks.scale --json
 	$(BIN)/python -m benchmarks.flux --json || test $$? -eq 2 # there need not be a Flux
 
 # A Julia that is there already is used.

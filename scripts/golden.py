@@ -44,9 +44,23 @@ LAYERS: dict[str, Layer | LayerGraph] = {
     "log_softmax": layers.log_softmax(-1),
     "layer_norm": layers.layer_norm(3),
     "layer_norm_plain": layers.layer_norm([3], eps=1e-12, affine=False),
+    "batch_norm": layers.batch_norm(3),
+    "batch_norm_plain": layers.batch_norm(3, eps=0.1, momentum=1, affine=False, track=False),
+    "instance_norm": layers.chain(layers.reshape(1, 3), layers.instance_norm(1, affine=True, track=True), layers.reshape(3)),
+    "instance_norm_plain": layers.chain(layers.reshape(1, 3), layers.instance_norm(1), layers.reshape(3)),
+    "group_norm": layers.group_norm(1, 3),
+    "group_norm_plain": layers.group_norm(3, 3, affine=False),
+    "dropout": layers.dropout(),
     "flatten": layers.flatten(),
     "reshape": layers.chain(layers.reshape(1, 3), layers.reshape(3)),
     "identity": layers.identity(),
+    "scale": layers.scale(-0.5, 3),
+    "power": layers.power(1.5),
+    "exp": layers.exp(),
+    "log": layers.log(),
+    "sqrt": layers.sqrt(),
+    "abs": layers.abs(),
+    "permute": layers.permute(0),
 }
 
 # Layers of samples with channels and spatial axes, each with a sample's shape.
@@ -141,6 +155,33 @@ def indices(d: Builder) -> None:
     d.agree(f(data.steps), data.short, by=by, where=data.share, weight=0.0)
 
 
+def embeddings(d: Builder) -> None:
+    """Indices, float values and lookups in one graph; one input for two tables, of which the smaller one counts."""
+    x = d.space("x", step="length", k=4)
+    graph = GraphBuilder(2)
+    word, scale = graph.inputs
+    first = graph(layers.embedding(7, 4, padding=0), word)
+    second = graph(layers.embedding(5, 4), word, name="small")
+    body = graph.build(graph(layers.multiply(), graph(layers.add(), first, second), scale), scale)
+    word_space = d.index("word", classes=5, dtype="int32", step="length")
+    data = d.source("data", word=word_space, x=x)
+    f = d.arrow("f", (word_space, x), (x, x), body)
+    made, same = f(data.word, data.x)
+    d.agree(made, same, by=bridge.mse())
+
+
+def statistics(d: Builder) -> None:
+    """One batch norm applied to terms of both runtimes, in three states: its applications keep their order."""
+    x = d.space("x", k=2)
+    data = d.source("data", x=x, y=x)
+    norm = layers.chain(layers.batch_norm(2), layers.dropout(0.25))
+    f, g = d.arrow("f", x, x, layers.linear(2, 2)), d.arrow("g", x, x, norm)
+    tested, trained = d.arrow("tested", x, x, norm, frozen=True), d.arrow("trained", x, x, norm, frozen="train")
+    d.agree(g(f(data.x)), g(data.y), by=bridge.mse())
+    d.agree(tested(g(f(data.y))), trained(f(data.y)), by=bridge.mse())
+    d.agree(trained(data.x), g(data.x), by=bridge.mse())
+
+
 def references(d: Builder) -> None:
     """Modules of both languages, frozen in both ways, with and without parameters, and an arrow without sources."""
     x, y = d.space("x", k=2), d.space("y", k=2)
@@ -183,6 +224,68 @@ def residual(d: Builder) -> None:
     left, right = f(data.x, data.x)
     d.agree(right, data.y, by=bridge.mse())
     d.agree(left, f(left, left)[0], by=bridge.kl(axis="row"))
+
+
+def arithmetic(d: Builder) -> None:
+    """Layers of several inputs, with axes of size 1 that are repeated and with an axis of variable size."""
+    x, row = d.space("x", step="n", k=3), d.space("row", one=1, k=3)
+    data = d.source("data", x=x, row=row)
+    graph = GraphBuilder(2)
+    a, b = graph.inputs
+    shifted = graph(layers.add(), graph(layers.subtract(), a, b), b, a)
+    scaled = graph(layers.divide(), graph(layers.multiply(), b, shifted), graph(layers.exp(), b))
+    products = graph(layers.matmul(), scaled, graph(layers.matmul(), graph(layers.permute(1, 0), scaled), a))
+    f, last = d.arrow("f", (x, row), x, graph.build(products)), d.arrow("last", x, x, layers.linear(3, 3))
+    d.agree(last(f(data.x, data.row)), data.x, by=bridge.mse())
+
+
+def parts(d: Builder) -> None:
+    """Values taken apart, put together and reduced, with a layer of several outputs."""
+    x, y = d.space("x", row=4, k=5), d.space("y", k=7)
+    data = d.source("data", x=x, y=y)
+    graph = GraphBuilder(1)
+    (value,) = graph.inputs
+    left, right = graph(layers.split(2, 3), value, name="split")
+    turned = graph(layers.concat(-2), graph(layers.permute(1, 0), right), graph(layers.permute(1, 0), left))
+    every_other = graph(layers.slice(-1, 0, 4, 2), turned)
+    first = graph(layers.mean(-1), every_other)
+    kept = graph(layers.sum(-2, -1, keep=True), turned)
+    outputs = graph(layers.concat(), first, graph(layers.reshape(1), kept), graph(layers.slice(-1, 1, 2), first))
+    f, last = d.arrow("f", x, y, graph.build(outputs)), d.arrow("last", y, y, layers.linear(7, 7))
+    d.agree(last(f(data.x)), data.y, by=bridge.mse())
+
+
+def recurrent(d: Builder) -> None:
+    """Recurrent layers in both directions, with lengths and initial states, over an axis of variable size."""
+    x, length, y = d.space("x", time="n", k=3), d.space("length", "int32"), d.space("y", k=8)
+    data = d.source("data", x=x, length=length, y=y)
+    graph = GraphBuilder(2)
+    value, lengths = graph.inputs
+    forth, state = graph(layers.gru(3, 2, lengths=True, biases=1), value, lengths)
+    back, _ = graph(layers.rnn(3, 2, nonlinearity="relu", reverse=True, lengths=True), value, lengths)
+    both = graph(layers.concat(), forth, back)
+    _, hidden, cell = graph(layers.lstm(4, 2, lengths=True, initial=True), both, lengths, state, state, name="top")
+    _, whole = graph(layers.rnn(4, 2, biases=0), both)
+    _, last, _ = graph(layers.lstm(4, 2), both)
+    f = d.arrow("f", (x, length), y, graph.build(graph(layers.concat(), hidden, cell, whole, last)))
+    d.agree(f(data.x, data.length), data.y, by=bridge.mse())
+
+
+def attention(d: Builder) -> None:
+    """Attention with masks and without, over axes of variable size."""
+    x, z = d.space("x", time="n", k=4), d.space("z", place="m", k=3)
+    keep, pairs = d.space("keep", "bool", place="m"), d.space("pairs", "bool", time="n", place="m")
+    data = d.source("data", x=x, z=z, keep=keep, pairs=pairs)
+    graph = GraphBuilder(4)
+    query, key, key_mask, mask = graph.inputs
+    options = {"key_width": 3, "value_width": 3, "key_mask": True, "mask": True}
+    looked = graph(layers.multi_head_attention(4, 2, **options), query, key, key, key_mask, mask)
+    own = graph(layers.multi_head_attention(4, 4, bias=False, causal=True, init="zeros"), looked, looked, looked)
+    again = graph(layers.attention(causal=True, scale=0.5), own, own, own)
+    turned = graph(layers.linear(3, 4), key)
+    made = graph(layers.attention(mask="boolean"), again, turned, turned, mask)
+    f = d.arrow("f", (x, z, keep, pairs), x, graph.build(made))
+    d.agree(f(data.x, data.z, data.keep, data.pairs), data.x, by=bridge.mse())
 
 
 def commutes(d: Builder) -> None:
@@ -257,7 +360,11 @@ WRITERS: dict[str, Callable[[Builder], object]] = {
     "empty": lambda d: None,
     **{
         writer.__name__: writer
-        for writer in (indices, references, shared, residual, commutes, ladder, splits, model, names, distillation)
+        for writer in (
+            *(indices, embeddings, statistics, references, shared, residual),
+            *(arithmetic, parts, recurrent, attention),
+            *(commutes, ladder, splits, model, names, distillation),
+        )
     },
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import random
-import time
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -134,22 +133,14 @@ def test_deep_terms() -> None:
     assert d.build().agreements[1].name == "f~detach(data.x)"
 
 
-def seconds(rungs: int) -> float:
-    """How long a ladder of f(y, y) with 2^rungs routes through its terms takes."""
+def test_terms_are_counted_once_however_many_routes_lead_to_them() -> None:
+    rungs = 20_000  # 2^20000 routes: whatever went along each of them would never end
     d, term = endomorphism(2)
     for _ in range(rungs):
         (term,) = d.apply("f", (term, term))
     (left,) = d.apply("g", (term,))
     d.agree(left, term, by=bridge.mse())
-    started = time.perf_counter()
     assert len(d.build().terms) == rungs + 2
-    return time.perf_counter() - started
-
-
-def test_ladders_take_linear_time() -> None:
-    seconds(100)
-    small, large = min(seconds(2_000) for _ in range(3)), min(seconds(20_000) for _ in range(2))
-    assert large < 30 * small
 
 
 def test_signed_zero_and_numbers() -> None:

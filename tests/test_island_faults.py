@@ -411,11 +411,13 @@ mutable struct Spin
     w::Vector{Float64}
     at::Symbol
     catches::Bool
+    ended::Bool # by itself
 end
-const SPIN = Spin(ones(3), :never, false)
+const SPIN = Spin(ones(3), :never, false, false)
 parameters(s::Spin) = ("w" => s.w,)
 function spin(s)
     start = time()
+    s.ended = false
     while time() - start < 30
         if s.catches
             try checkpoint() catch end
@@ -425,6 +427,7 @@ function spin(s)
         end
         sum(abs2, rand(1000))
     end
+    s.ended = true
 end
 function forward(s::Spin, (x,)::Tuple, train::Bool)
     s.at === :forward && spin(s)
@@ -478,15 +481,13 @@ def test_ctrl_c_in_a_long_call() -> None:
             gc.collect(); before = stats()
             # From outside, like a terminal: a thread of this process would wait for the call to end.
             sender = subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -{int(by)} {os.getpid()}"])
-            start = time.monotonic()
             try:
                 call()
             except kind:
-                late = time.monotonic() - start - 0.5
+                session().eval("@assert !Slow.SPIN.ended")  # it was not the call's end that let the signal through
             else:
                 raise SystemExit("nothing was raised")
             sender.wait()
-            assert late < 1.5, late
             optimiser.zero_grad()
             gc.collect(); collect(); after = stats()
             assert (after.tapes, after.owners) == (before.tapes, before.owners), (before, after)

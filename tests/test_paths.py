@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -118,11 +117,9 @@ def refusal(graph: Graph, target: int, **options: int) -> DiagramError:
 
 @pytest.mark.parametrize(("rungs", "found"), [(13, "8192"), (40, str(2**40)), (1500, "more than 10")])
 def test_too_many_paths_are_counted_and_not_listed(rungs: int, found: str) -> None:
-    started = time.perf_counter()
     error = refusal(ladder(rungs), rungs)
     assert (error.kind, error.expected) == ("paths", "at most 4096 paths (max_paths)")
     assert error.found.startswith(found)
-    assert time.perf_counter() - started < 10
 
 
 def test_exactly_max_paths() -> None:

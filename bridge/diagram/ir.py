@@ -315,6 +315,83 @@ class Diagram:
         """The output of that name (`KeyError` if there is none)."""
         return _named(self, "outputs", self.outputs)[name]
 
+    def glue(self, other: Diagram, along: Mapping[str, Any] | None = None, **options: Any) -> Diagram:
+        """Both diagrams as one, with what they share once (`bridge.glue`)."""
+        from bridge.diagram.operations.glue import glue
+
+        return glue(self, other, along, **options)
+
+    def rename(self, **names: Any) -> Diagram:
+        """The diagram with other names (`bridge.rename`)."""
+        from bridge.diagram.operations.rename import rename
+
+        return rename(self, **names)
+
+    def restrict(self, **names: Any) -> Diagram:
+        """The sub-diagram on some elements, with what they need (`bridge.restrict`)."""
+        from bridge.diagram.operations.restrict import restrict
+
+        return restrict(self, **names)
+
+    def substitute(self, component: str, by: Any, **options: Any) -> Diagram:
+        """The diagram with something else in a component's place (`bridge.substitute`)."""
+        from bridge.diagram.operations.substitute import substitute
+
+        return substitute(self, component, by, **options)
+
+    def freeze(self, *components: str, mode: str = "test") -> Diagram:
+        """The diagram with some components frozen (`bridge.freeze`)."""
+        from bridge.diagram.operations.training import freeze
+
+        return freeze(self, *components, mode=mode)
+
+    def unfreeze(self, *components: str) -> Diagram:
+        """The diagram with some components trainable (`bridge.unfreeze`)."""
+        from bridge.diagram.operations.training import unfreeze
+
+        return unfreeze(self, *components)
+
+    def tie(self, owner: str, *others: str) -> Diagram:
+        """The diagram with one component in the place of several (`bridge.tie`)."""
+        from bridge.diagram.operations.tie import tie
+
+        return tie(self, owner, *others)
+
+    def svg(self, **options: Any) -> str:
+        """The diagram as a picture (options as in `bridge.draw.picture.picture`). Needs the extra `draw`."""
+        from bridge.draw.picture import picture
+        from bridge.draw.svg import svg
+
+        return svg(picture(self, **options))
+
+    def mermaid(self, **options: Any) -> str:
+        """The diagram as Mermaid text, which forges and notebooks draw."""
+        from bridge.draw.mermaid import mermaid
+        from bridge.draw.picture import picture
+
+        return mermaid(picture(self, **options))
+
+    def _repr_svg_(self) -> str | None:
+        """What notebooks show: the picture, where it can be drawn and is small enough to read."""
+        from bridge.errors import UnsupportedError
+
+        if len(self.spaces) + len(self.arrows) + len(self.agreements) > _MOST_SHOWN:
+            return None
+        try:
+            return self.svg()
+        except UnsupportedError:
+            return None
+
+    def untie(self, arrow: str, component: str | None = None) -> Diagram:
+        """The diagram with a component of its own for an arrow (`bridge.untie`)."""
+        from bridge.diagram.operations.tie import untie
+
+        return untie(self, arrow, component)
+
+
+# Pictures of larger diagrams are for browsers, where one can zoom.
+_MOST_SHOWN = 200
+
 
 class _HasName(Protocol):
     @property

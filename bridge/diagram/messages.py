@@ -19,6 +19,7 @@ Every refusal is a `DiagramError` with one of these kinds, the same in Python an
 | `cycle` | a cycle on some path of a commute, without a bound |
 | `paths` | a commute with fewer than two paths, or too many |
 | `trainable` | agreements none of which has a trainable component below it |
+| `shared` | an element that two diagrams share differs between them |
 | `limit` | more elements, or a larger number, than a limit of `bridge.diagram.limits` |
 """
 
@@ -54,6 +55,7 @@ HIDDEN = re.compile(
     "[\\x00-\\x1f\\x7f-\\xa0\\xad\\u061c\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000"
     "\\ud800-\\uf8ff\\ufeff\\ufff0-\\ufffb\\U000e0000-\\U0010ffff]"
 )
+PLAIN = re.compile(r"[ !-&(-\[\]-~]{0,200}")  # nearly every name: nothing to escape, and short
 ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -72,6 +74,8 @@ def quote(name: object) -> str:
     "'digits'"
     """
     if isinstance(name, str):
+        if PLAIN.fullmatch(name):
+            return f"'{name}'"
         mark = '"' if "'" in name and '"' not in name else "'"
         text = mark + HIDDEN.sub(escaped, name.replace("\\", "\\\\").replace(mark, f"\\{mark}")) + mark
     else:

@@ -67,7 +67,7 @@ class _Lent:
 
     __slots__ = ("__array_interface__", "owner")
 
-    def __init__(self, address: int, shape: tuple[int, ...], type_string: str, owner: Held) -> None:
+    def __init__(self, address: int, shape: tuple[int, ...], type_string: str, owner: object) -> None:
         self.owner = owner
         self.__array_interface__: dict[str, Any] = {
             "data": (address, False),
@@ -77,7 +77,7 @@ class _Lent:
         }
 
 
-def borrow(address: int, shape: tuple[int, ...], dtype: torch.dtype, owner: Held) -> torch.Tensor:
+def borrow(address: int, shape: tuple[int, ...], dtype: torch.dtype, owner: object) -> torch.Tensor:
     """A tensor of `shape` (row-major) over memory of Julia's at `address`; `owner` lives as long as its storage."""
     if math.prod(shape) == 0:
         return torch.empty(shape, dtype=dtype)

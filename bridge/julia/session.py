@@ -35,6 +35,8 @@ from bridge.julia.structures import (
     UNSUPPORTED,
 )
 from bridge.julia.tensors import Copies, MendableError
+from bridge.julia.torch_island import Result, TorchIsland, TorchTape
+from bridge.julia.vtable import vtable
 from bridge.schema.generated import control_pb2 as control
 
 __all__ = ["Session", "Statistics", "session", "stats"]
@@ -44,9 +46,9 @@ __all__ = ["Session", "Statistics", "session", "stats"]
 class Statistics:
     """Counts of a session.
 
-    `forwards` and `backwards` are calls of islands, `crossed_bytes` what the tensors passed to them hold, `copies` and
-    `copied_bytes` the tensors that had to be copied; `islands`, `tapes` and `owners` (memory of Julia's that torch uses)
-    are alive now.
+    `forwards` and `backwards` are calls of islands, on either side, `crossed_bytes` what the tensors passed to them hold,
+    `copies` and `copied_bytes` the tensors that had to be copied; `islands`, `tapes` and `owners` (memory of one side that
+    the other uses) are alive now.
     """
 
     forwards: int = 0
@@ -75,11 +77,11 @@ class Session:
         starting.load_package(runtime, flux=wanted != "native")
         engines.choose(runtime, wanted)
         self.released, self.tapes = ReleaseQueue(), ReleaseQueue()
-        self.copies = Copies()
+        self.copies: Copies = vtable().copies
         addresses = [int(a) for a in runtime.eval_string("join(UInt.(DiagramBridge.vtable()), ',')").split(",")]
         self._control = _function(addresses[0], ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
         self._release = _function(addresses[3], ctypes.c_uint64)
-        known = symbols()
+        known = symbols() | vtable().addresses
         self._bind(addresses, known)
         shake = self._shake_hands(known)
         self.version, self.how = runtime.version, runtime.how
@@ -136,7 +138,7 @@ class Session:
         address, length = ctypes.c_void_p(), ctypes.c_int64()
         status = self._control(payload, len(payload), ctypes.addressof(address), ctypes.addressof(length))
         if status != OK:
-            raise BridgeError("Julia's control function", "a response", f"status {status:#x}")
+            raise self.failure(status)
         response = control.Response.FromString(ctypes.string_at(address.value or 0, length.value))
         if response.HasField("failure") and not request.HasField("last_error"):
             raise _exception(response.failure)
@@ -179,9 +181,9 @@ class Session:
             counts.crossed_bytes,
             counts.copies + self.copies.number,
             counts.copied_bytes + self.copies.bytes,
-            counts.islands,
-            counts.tapes,
-            counts.owners,
+            counts.islands + vtable().count(TorchIsland),
+            counts.tapes + vtable().count(TorchTape),
+            counts.owners + vtable().count(Result),
         )
         if reset:
             self.copies.number = self.copies.bytes = 0
@@ -192,7 +194,9 @@ def _function(address: int, *arguments: Any) -> Any:
     return ctypes.PYFUNCTYPE(ctypes.c_int32, *arguments)(address)
 
 
-def _exception(failure: Any) -> Exception:
+def _exception(failure: Any) -> BaseException:
+    if failure.exception and (error := vtable().exception(failure.exception)) is not None:
+        return error
     if failure.kind == "BridgeError":
         return BridgeError(failure.element, failure.expected, failure.found)
     return JuliaError(failure.element or "Julia", failure.kind, failure.message, failure.stacktrace)

@@ -16,11 +16,12 @@ import torch
 __all__ = ["ABI_VERSION", "DATA_TYPES", "DESCRIPTOR_SIZE", "MODE_SIZE", "SLOT_SIZE", "Frame", "slot"]
 
 ABI_VERSION = 1
-OK, ERROR, INTERRUPTED, UNSUPPORTED = 0x0B51, 0x0B52, 0x0B53, 0x0B54
+OK, ERROR, INTERRUPTED, UNSUPPORTED, BUSY = 0x0B51, 0x0B52, 0x0B53, 0x0B54, 0x0B55
 """What a call returns. A Python callback that raises returns garbage such as 0 or −1, so none of these is near."""
 
-TRAIN, CONSTANT = 1, 4
-"""Bits of a mode's flags: train mode, whether no gradient of an input will be asked for. (2 is the callee's own.)"""
+TRAIN, GRAD, CONSTANT, SEEDED, ONCE = 1, 2, 4, 8, 16
+"""Bits of a mode's flags: train mode; a way back may be asked for (set by Julia, whoever drives); no gradient of an input
+will be asked for; torch's generator is seeded for the call; one way back at most will be asked for."""
 
 FILLED, ALIAS, VIEW, OWNED, ABSENT = range(5)
 """What a slot answers: the memory given is filled; it is the caller's tensor of a number, as it is or in another shape; it
@@ -31,7 +32,7 @@ MAX_AXES = 16
 
 _HEAD, _SLOT, _DESCRIPTOR = 4, SLOT_SIZE // 8, DESCRIPTOR_SIZE // 8
 SLOTS_OFFSET = 8 * _HEAD
-"""Where a frame's slots begin, in bytes: behind island, flags, application and the number of slots."""
+"""Where a frame's slots begin, in bytes: behind island, flags, application (0) and the number of slots."""
 
 DATA, TYPE, SHAPE, KIND, VALUE = 0, 2, 3, 6, 7
 """Words of a slot: where it is, rank and element type, the address of its sizes, the answer and its number."""
@@ -56,12 +57,12 @@ class Frame:
 
     call: Callable[..., Any]
 
-    def __init__(self, island: int, flags: int, application: int, slots: int, tensors: int, inputs: int = 0) -> None:
+    def __init__(self, island: int, flags: int, slots: int, tensors: int, inputs: int = 0) -> None:
         self.slots, self.inputs = slots, inputs
         self.sizes = _HEAD + slots * _SLOT
         self.words = (ctypes.c_int64 * (self.sizes + slots * MAX_AXES + tensors * _DESCRIPTOR))()
         self.address = ctypes.addressof(self.words)
-        self.words[:_HEAD] = [island, flags, application, slots]
+        self.words[:_HEAD] = [island, flags, 0, slots]
         for k in range(slots):
             self.words[slot(k) + SHAPE] = self.address + 8 * (self.sizes + MAX_AXES * k)
 

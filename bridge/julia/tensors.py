@@ -11,7 +11,7 @@ from torch import Tensor
 from bridge.errors import UnsupportedError
 from bridge.julia.structures import DATA_TYPES
 
-__all__ = ["PLAIN", "Copies", "MendableError", "mend"]
+__all__ = ["PLAIN", "Copies", "MendableError", "mend", "mend_one"]
 
 PLAIN = frozenset({Tensor, torch.nn.Parameter})
 """The types whose memory is what it says; a subclass may compute its elements."""
@@ -43,10 +43,11 @@ def mend(tensors: Sequence[Tensor | None], what: str, copies: Copies) -> tuple[T
 
     A tensor that no copy can mend raises UnsupportedError.
     """
-    return tuple(None if t is None else _mend(t, f"{what} {k + 1}", copies) for k, t in enumerate(tensors))
+    return tuple(None if t is None else mend_one(t, f"{what} {k + 1}", copies) for k, t in enumerate(tensors))
 
 
-def _mend(tensor: Tensor, element: str, copies: Copies) -> Tensor:
+def mend_one(tensor: Tensor, element: str, copies: Copies) -> Tensor:
+    """The same for one tensor; `element` names it."""
     if not isinstance(tensor, Tensor):
         raise UnsupportedError(element, "a torch tensor", type(tensor).__name__)
     functorch = torch._C._functorch

@@ -1,6 +1,7 @@
 """The portable layer set: the same function, parameters and gradients in every engine."""
 
-from bridge.layers.arithmetic import add, multiply
+from bridge.layers.arithmetic import abs, add, divide, exp, log, matmul, multiply, power, scale, sqrt, subtract
+from bridge.layers.attention import attention, multi_head_attention
 from bridge.layers.build import GraphBuilder, Value, chain
 from bridge.layers.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from bridge.layers.elementary import (
@@ -20,7 +21,8 @@ from bridge.layers.elementary import (
     softplus,
     tanh,
 )
-from bridge.layers.normalization import layer_norm
+from bridge.layers.indexing import embedding
+from bridge.layers.normalization import batch_norm, group_norm, instance_norm, layer_norm
 from bridge.layers.pooling import (
     adaptive_max_pool1d,
     adaptive_max_pool2d,
@@ -31,46 +33,73 @@ from bridge.layers.pooling import (
     mean_pool1d,
     mean_pool2d,
 )
+from bridge.layers.recurrent import gru, lstm, rnn
+from bridge.layers.regularization import dropout
 from bridge.layers.resampling import pad, upsample2d
-from bridge.layers.shaping import flatten, identity, reshape
+from bridge.layers.shaping import concat, flatten, identity, mean, permute, reshape, slice, split, sum
 
 __all__ = [
     "GraphBuilder",
     "Value",
+    "abs",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_mean_pool1d",
     "adaptive_mean_pool2d",
     "add",
+    "attention",
+    "batch_norm",
     "celu",
     "chain",
+    "concat",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "divide",
+    "dropout",
     "elu",
+    "embedding",
+    "exp",
     "flatten",
     "gelu",
+    "group_norm",
+    "gru",
     "hardsigmoid",
     "identity",
+    "instance_norm",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "log",
     "log_softmax",
+    "lstm",
+    "matmul",
     "max_pool1d",
     "max_pool2d",
+    "mean",
     "mean_pool1d",
     "mean_pool2d",
     "mish",
+    "multi_head_attention",
     "multiply",
     "pad",
+    "permute",
+    "power",
     "relu",
     "relu6",
     "reshape",
+    "rnn",
+    "scale",
     "sigmoid",
     "silu",
+    "slice",
     "softmax",
     "softplus",
+    "split",
+    "sqrt",
+    "subtract",
+    "sum",
     "tanh",
     "upsample2d",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,11 +21,10 @@ from bridge.torch.batch import Batch
 from bridge.torch.binding import Components, bind, check_binding
 from bridge.torch.portable import draw_seed
 from bridge.torch.program import Program
+from bridge.torch.seeds import WORD, seeded
 from bridge.torch.steps import Call
 
 __all__ = ["Losses", "Objective", "compile"]
-
-WORD = 2**64
 
 
 class Losses(NamedTuple):
@@ -74,7 +72,7 @@ class Objective(nn.Module):
         if seed is None:
             registers = self._program.run(batch, Call(self.training, draw_seed()))
         else:
-            with _seeded(seed):
+            with seeded(seed):
                 registers = self._program.run(batch, Call(self.training, seed % WORD))
         *_, total = self.plan.instructions
         names = (agreement.name for agreement in self.plan.agreements)
@@ -89,9 +87,11 @@ class Objective(nn.Module):
         `seed`. The shape is (N, *sample), or *sample for a term without columns.
         """
         if term not in self._evaluations:
-            self._evaluations[term] = self._compile_evaluation(term)
+            diagram, name = self.with_output(term)
+            plan, (place,) = plan_outputs(diagram, [name], self.placement(), self.plan.driver)
+            self._evaluations[term] = self._compile(diagram, plan, keep_buffers=True), place
         program, register = self._evaluations[term]
-        with torch.no_grad(), _seeded(seed):
+        with torch.no_grad(), seeded(seed):
             value: Tensor = program.run(batch, Call(False, seed % WORD))[register]
         return value[0] if program.held[register].source is None else value
 
@@ -113,6 +113,18 @@ class Objective(nn.Module):
                 self.components[component.name].train(component.training is Training.FROZEN_TRAIN_MODE)
         return self
 
+    @property
+    def julia(self) -> Any:
+        """The Julia session that was given to `compile`, None for the process's own."""
+        return self._options["julia"]
+
+    def become(self, diagram: Diagram, plan: Plan, components: Components) -> None:
+        """Be the objective of another diagram, whose modules and plan these are (`bridge.change` finds them)."""
+        self.diagram, self.plan, self.components = diagram, plan, components
+        self._program = None
+        self._evaluations = {}
+        self.train(self.training)
+
     def __getstate__(self) -> dict[str, Any]:
         options = {**self._options, "julia": None}
         return {**self.__dict__, "_program": None, "_evaluations": {}, "_options": options}
@@ -122,7 +134,12 @@ class Objective(nn.Module):
         calls = islands.bind(diagram, plan, components, **self._options)
         return Program(diagram, plan, components, calls, keep_buffers)
 
-    def _compile_evaluation(self, term: str | Term) -> tuple[Program, int]:
+    def placement(self) -> dict[str, Runtime]:
+        """Where each component runs."""
+        return {placement.component: placement.runtime for placement in self.plan.placements}
+
+    def with_output(self, term: str | Term) -> tuple[Diagram, str]:
+        """The diagram with a term of the builder's among its outputs, and the name of that output."""
         diagram, name = self.diagram, term
         if isinstance(term, Term):
             known = {output.name for output in diagram.outputs}
@@ -130,9 +147,7 @@ class Objective(nn.Module):
             diagram = extend(diagram, {name: term})
         if not isinstance(name, str):
             raise DiagramError("evaluate", "a term of the builder's, or an output's name", f"a {type(term).__name__}")
-        placement = {placement.component: placement.runtime for placement in self.plan.placements}
-        plan, (register,) = plan_outputs(diagram, [name], placement, self.plan.driver)
-        return self._compile(diagram, plan, keep_buffers=True), register
+        return diagram, name
 
 
 def compile(
@@ -140,6 +155,7 @@ def compile(
     modules: Mapping[str, nn.Module] | None = None,
     *,
     placement: Mapping[str, str | Runtime] | None = None,
+    driver: str | Runtime = Runtime.TORCH,
     trust: Sequence[str] = (),
     julia: Any = None,
     allow_device_copy: bool = False,
@@ -148,7 +164,8 @@ def compile(
 
     `modules` are the PyTorch modules by component (or reference) name; a builder has those that its arrows were given.
     A reference `package.module:Name` is imported, and called without arguments, only if `package.module` is in `trust`.
-    `placement` puts portable components on "torch" or "julia". Raises `DiagramError` for a diagram that means nothing,
+    `placement` puts portable components on "torch" or "julia". With the driver "julia" the loop runs in Julia, which calls
+    torch for what is placed there (`bridge.julia.objective`). Raises `DiagramError` for a diagram that means nothing,
     `BindingError` for modules and placements that contradict it.
     """
     given = dict(modules or {})
@@ -156,27 +173,20 @@ def compile(
         given = {**diagram.modules, **given}
         diagram = diagram.build()
     check(diagram)
-    placed = {name: _runtime(name, runtime) for name, runtime in (placement or {}).items()}
-    plan = make_plan(diagram, placed)
+    placed = {name: _runtime(f"placement of {name!r}", runtime) for name, runtime in (placement or {}).items()}
+    plan = make_plan(diagram, placed, _runtime("driver", driver))
     components = bind(diagram, given, trust, islands.modules(diagram, plan, julia))
     check_binding(diagram, components)
-    return Objective(diagram, plan, components, julia, allow_device_copy)
+    if plan.driver is Runtime.TORCH:
+        return Objective(diagram, plan, components, julia, allow_device_copy)
+    from bridge.julia.objective import JuliaObjective
+
+    return JuliaObjective(diagram, plan, components, julia, allow_device_copy)
 
 
-def _runtime(component: str, runtime: str | Runtime) -> Runtime:
+def _runtime(element: str, runtime: str | Runtime) -> Runtime:
     try:
         return Runtime(runtime)
     except ValueError:
         expected = f"one of {[runtime.value for runtime in Runtime]}"
-        raise BindingError(f"placement of {component!r}", expected, repr(runtime)) from None
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's default generators, and put their states back."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed % WORD)
-        for device in devices:
-            torch.cuda.default_generators[device].manual_seed(seed % WORD)
-        yield
+        raise BindingError(element, expected, repr(runtime)) from None

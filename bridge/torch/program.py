@@ -6,10 +6,8 @@ Islands are single steps. Steps that need no tape run under `no_grad`, in as few
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from bridge.diagram.ir import Diagram
@@ -20,16 +18,9 @@ from bridge.torch.divergences import measure
 from bridge.torch.islands import IslandCall
 from bridge.torch.portable import PortableModule, has_hooks
 from bridge.torch.steps import Call, Held, Step, detach_step, diverge_step, sum_step
+from bridge.torch.stretches import Stretches
 
 __all__ = ["Program"]
-
-
-@dataclass(slots=True)
-class Stretch:
-    """Steps that run one after the other with or without a tape, each with the registers that die after it."""
-
-    tape: bool
-    steps: list[tuple[Step, tuple[int, ...]]]
 
 
 class Program:
@@ -45,7 +36,7 @@ class Program:
     ) -> None:
         self.registers = plan.registers
         self.loads: list[tuple[int, Callable[[Batch, dict[str, int], Bindings], Tensor]]] = []
-        self.stretches: list[Stretch] = []
+        self.steps = Stretches()
         self.held = _held(diagram, plan)
         self._components = components
         self._portable = [module for module in components.values() if isinstance(module, PortableModule)]
@@ -58,7 +49,7 @@ class Program:
                 island, call = starts[place]
                 inside = plan.instructions[place : place + island.count]
                 dead = tuple(sorted({r for i in inside for r in i.dead} & {*island.inputs, *island.outputs}))
-                self._append(self._island(island, call), any(i.tape for i in inside), dead)
+                self.steps.append(self._island(island, call), any(i.tape for i in inside), dead)
                 place += island.count
                 continue
             place += 1
@@ -68,10 +59,9 @@ class Program:
                 self.loads.append((register, load))
             elif instruction.operation is Operation.DETACH:
                 # A detach is the same with and without a tape, so it does not end a stretch.
-                tape = self.stretches[-1].tape if self.stretches else False
-                self._append(detach_step(*instruction.inputs, *instruction.outputs), tape, instruction.dead)
+                self.steps.append(detach_step(*instruction.inputs, *instruction.outputs), None, instruction.dead)
             else:
-                self._append(self._step(diagram, plan, instruction), instruction.tape, instruction.dead)
+                self.steps.append(self._step(diagram, plan, instruction), instruction.tape, instruction.dead)
 
     def run(self, batch: Batch, call: Call) -> list[Any]:
         """Run the plan on a batch. The batch is checked as a whole before any component runs."""
@@ -81,20 +71,9 @@ class Program:
         for register, load in self.loads:
             value = registers[register] = load(batch, call.lengths, call.bindings)
             tracked = tracked or value.requires_grad
-        enabled = torch.is_grad_enabled()
-        for stretch in self.stretches:
-            # Where the batch itself requires gradients, they may flow through what has nothing to train.
-            if stretch.tape or tracked or not enabled:
-                _run(stretch.steps, registers, call)
-            else:
-                with torch.no_grad():
-                    _run(stretch.steps, registers, call)
+        # Where the batch itself requires gradients, they may flow through what has nothing to train.
+        self.steps.run(registers, call, tracked)
         return registers
-
-    def _append(self, step: Step, tape: bool, dead: tuple[int, ...]) -> None:
-        if not self.stretches or self.stretches[-1].tape is not tape:
-            self.stretches.append(Stretch(tape, []))
-        self.stretches[-1].steps.append((step, dead))
 
     def _step(self, diagram: Diagram, plan: Plan, instruction: Instruction) -> Step:
         if instruction.operation is Operation.APPLY:
@@ -127,13 +106,6 @@ class Program:
                 registers[register] = check(value, what.samples(call), call.bindings)
 
         return step
-
-
-def _run(steps: Sequence[tuple[Step, tuple[int, ...]]], registers: list[Any], call: Call) -> None:
-    for step, dead in steps:
-        step(registers, call)
-        for register in dead:
-            registers[register] = None
 
 
 def _held(diagram: Diagram, plan: Plan) -> dict[int, Held]:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.optim import Optimizer
 
 from bridge.errors import BindingError
+from bridge.plan.program import Runtime
 from bridge.torch.objective import Losses, Objective
 from bridge.train.checkpoint import Checkpoint, Cursor
 from bridge.train.data import Data, Feed
@@ -76,7 +77,8 @@ def fit(
     """Train an objective on whole data sets `{source: {column: array}}`.
 
     `optimizer` is "sgd", "adam" (the default), "adamw" or "rmsprop" with torch's options (`lr=0.01`, …), a torch
-    optimizer, or a function that makes one of the trainable parameters. `seed` gives the order of the samples
+    optimizer, or a function that makes one of the trainable parameters. An objective that Julia drives makes its steps in
+    Julia, where the optimizer has to be of one of these four kinds. `seed` gives the order of the samples
     (`bridge.train.order`), 0 by default; what components draw comes from torch's default generator, as in any call of
     the objective. The callback is called after each step; if it returns True, training stops. The progress bar goes to
     stderr, by default if that is a terminal. The modes of objective and components are put back at the end.
@@ -93,13 +95,10 @@ def fit(
     chosen = _optimizer(objective, optimizer, options, start if isinstance(start, Checkpoint) else None)
     history = History(chosen, Cursor(at.epoch, at.position, feed.seed))
     begin, end = at.epoch * feed.steps + at.position, epochs * feed.steps
+    steps = _steps(objective, feed, chosen, begin, end, callback is not None or _shows(progress))
     with _train_mode(objective), _bar(progress, begin, end) as show:
-        for number in range(begin, end):
+        for number, losses in steps:
             epoch = number // feed.steps
-            losses = objective(feed.batch(number))
-            chosen.zero_grad(set_to_none=True)
-            losses.backward()
-            chosen.step()
             history.cursor = Cursor(*divmod(number + 1, feed.steps), feed.seed)
             history.append(epoch, losses)
             show(epoch, history.total[-1])
@@ -107,6 +106,25 @@ def fit(
             if callback is not None and callback(step) is True:
                 break
     return history
+
+
+def _steps(
+    objective: Objective, feed: Feed, optimizer: Optimizer, begin: int, end: int, one_by_one: bool
+) -> Iterator[tuple[int, Losses]]:
+    """Make the steps; gives the number and the losses of each. One at a time where somebody looks at them in between."""
+    if objective.plan.driver is Runtime.TORCH:
+        for number in range(begin, end):
+            losses = objective(feed.batch(number))
+            optimizer.zero_grad(set_to_none=True)
+            losses.backward()
+            optimizer.step()
+            yield number, losses
+        return
+    from bridge.julia.objective import JuliaObjective
+    from bridge.julia.training import steps_in_julia
+
+    assert isinstance(objective, JuliaObjective)
+    yield from steps_in_julia(objective, feed, optimizer, begin, end, one_by_one)
 
 
 def _optimizer(
@@ -129,15 +147,19 @@ def _train_mode(objective: Objective) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module in objective.modules():  # those that came during the training follow the objective
+            module.training = modes.get(module, modes[objective])
+
+
+def _shows(progress: bool | None) -> bool:
+    return Console(stderr=True).is_terminal if progress is None else progress
 
 
 @contextmanager
 def _bar(progress: bool | None, begin: int, end: int) -> Iterator[Callable[[int, float], None]]:
     """A progress bar of steps from `begin` to `end`; what it yields is called after each one with its epoch and its loss."""
     console = Console(stderr=True)
-    if not (console.is_terminal if progress is None else progress):
+    if not _shows(progress):
         yield lambda epoch, loss: None
         return
     columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

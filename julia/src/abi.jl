@@ -4,6 +4,7 @@ const OK = Int32(0x0B51)
 const ERROR = Int32(0x0B52)
 const INTERRUPTED = Int32(0x0B53)
 const UNSUPPORTED = Int32(0x0B54)
+const BUSY = Int32(0x0B55)
 
 # No exception leaves a callback, and code defined after the pointer was made is seen. The arguments travel as one tuple:
 # each one by itself would be boxed on its way through `invokelatest`.

@@ -70,7 +70,7 @@ plain_product(a::Matrix, b::Matrix) =
 for (T, name) in ((:Float32, "sgemm"), (:Float64, "dgemm"))
     @eval function call_gemm(
         gemm::Ptr{Cvoid}, ta::Char, tb::Char, m::Int, n::Int, k::Int,
-        a::Ptr{$T}, lda::Int, b::Ptr{$T}, ldb::Int, beta::$T, c::Ptr{$T}, ldc::Int,
+        a::Ptr{$T}, lda::Int, b::Ptr{$T}, ldb::Int, beta::$T, c::Ptr{$T}, ldc::Int, alpha::$T = one($T),
     )
         # The last two are the lengths of the two texts, which Fortran passes by value.
         ccall(
@@ -79,7 +79,7 @@ for (T, name) in ((:Float32, "sgemm"), (:Float64, "dgemm"))
                 Ref{UInt8}, Ref{UInt8}, Ref{Int64}, Ref{Int64}, Ref{Int64}, Ref{$T}, Ptr{$T}, Ref{Int64},
                 Ptr{$T}, Ref{Int64}, Ref{$T}, Ptr{$T}, Ref{Int64}, Csize_t, Csize_t,
             ),
-            ta % UInt8, tb % UInt8, m, n, k, one($T), a, lda, b, ldb, beta, c, ldc, 1, 1,
+            ta % UInt8, tb % UInt8, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, 1, 1,
         )
     end
 end
@@ -91,25 +91,35 @@ end
 Arrays are taken as matrices with the leading size that follows, whatever their rank: `a` has m rows for 'N', else k.
 """
 function gemm!(ta::Char, tb::Char, m::Int, n::Int, k::Int, a::Array{T}, b::Array{T}, beta::T, c::Array{T}) where {T}
-    (m == 0 || n == 0) && return c
-    if k == 0
-        iszero(beta) ? fill!(c, zero(T)) : rmul!(c, beta)
-        return c
-    end
     lda, ldb = ta == 'N' ? m : k, tb == 'N' ? k : n
     GC.@preserve a b c gemm!(ta, tb, m, n, k, pointer(a), lda, pointer(b), ldb, beta, pointer(c), m)
     return c
 end
 
-"The same for matrices that lie in larger ones, whose leading sizes are given; m, n and k are positive."
+"""
+    gemm!(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc, alpha = 1)
+
+The same, with `alpha` times the product, for matrices within larger ones: `lda`, `ldb` and `ldc` elements lie from one
+column to the next.
+"""
 function gemm!(
     ta::Char, tb::Char, m::Int, n::Int, k::Int, a::Ptr{T}, lda::Int, b::Ptr{T}, ldb::Int, beta::T, c::Ptr{T}, ldc::Int,
+    alpha::T = one(T),
 ) where {T}
+    (m == 0 || n == 0) && return nothing
+    if k == 0
+        for j in 0:n-1, i in 1:m
+            unsafe_store!(c, iszero(beta) ? zero(T) : beta * unsafe_load(c, j * ldc + i), j * ldc + i)
+        end
+        return nothing
+    end
     gemm = gemm_address(T)
-    call_gemm(gemm == C_NULL ? own_gemm(T) : gemm, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc)
+    call_gemm(gemm == C_NULL ? own_gemm(T) : gemm, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc, alpha)
     return nothing
 end
 
-# Julia's own library by address, since `BLAS.gemm!` wants arrays.
-own_gemm(::Type{Float32}) = cglobal((BLAS.@blasfunc(sgemm_), BLAS.libblas))
-own_gemm(::Type{Float64}) = cglobal((BLAS.@blasfunc(dgemm_), BLAS.libblas))
+# The functions that `BLAS.gemm!` calls, which takes no leading sizes.
+const BLAS_LIBRARY = isdefined(BLAS, :libblastrampoline) ? BLAS.libblastrampoline : BLAS.libblas
+
+own_gemm(::Type{Float32}) = cglobal((BLAS.@blasfunc(sgemm_), BLAS_LIBRARY))
+own_gemm(::Type{Float64}) = cglobal((BLAS.@blasfunc(dgemm_), BLAS_LIBRARY))

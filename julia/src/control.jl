@@ -8,8 +8,17 @@ function control(request::Schema.Request)
     request.collect === nothing || return Schema.Response(counts = collect_garbage(request.collect))
     request.statistics === nothing || return Schema.Response(counts = statistics(request.statistics))
     request.last_error === nothing || return Schema.Response(failure = last_failure(request.last_error))
+    request.compile === nothing || return Schema.Response(compiled = driven(compile, request.compile))
+    request.differentiate === nothing ||
+        return Schema.Response(differentiated = driven(differentiate, request.differentiate))
+    request.evaluate === nothing || return Schema.Response(evaluated = driven(evaluate, request.evaluate))
+    request.prepare === nothing || return Schema.Response(prepared = driven(prepare, request.prepare))
+    request.advance === nothing || return Schema.Response(advanced = driven(advance, request.advance))
     throw(BridgeError("control request", "one of those in control.proto", "none"))
 end
+
+# Whatever is called by its name is compiled with this function: half a minute in Julia 1.5, before the first handshake.
+driven(f, request) = Base.invokelatest(f, request)
 
 function hello(h::Schema.Hello)
     sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
@@ -19,6 +28,7 @@ function hello(h::Schema.Hello)
     end
     addresses = Dict(s.name => s.address for s in h.symbols)
     set_python!(addresses)
+    use_torch!(addresses)
     if haskey(addresses, "sgemm_64_") && haskey(addresses, "dgemm_64_")
         set_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]), Ptr{Cvoid}(addresses["dgemm_64_"]))
         SHARED[] = VERSION >= v"1.7" && blas_name() != "julia" && share_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]))
@@ -27,12 +37,6 @@ function hello(h::Schema.Hello)
                             engine_version = string(last(first(engine_versions(ENGINES[engine_name()])))),
                             julia_version = string(VERSION), blas = blas_name(), data_types = [data_type(T) for T in ELEMENT_TYPES])
 end
-
-data_type(::Type{Float32}) = Schema.DATA_TYPE_FLOAT32
-data_type(::Type{Float64}) = Schema.DATA_TYPE_FLOAT64
-data_type(::Type{Int32}) = Schema.DATA_TYPE_INT32
-data_type(::Type{Int64}) = Schema.DATA_TYPE_INT64
-data_type(::Type{Bool}) = Schema.DATA_TYPE_BOOL
 
 function instantiate(r::Schema.Instantiate)
     component = registered(r.reference)
@@ -50,11 +54,11 @@ function load_island(r::Schema.Load)
     fragment === nothing && throw(BridgeError("request to load", "a fragment", "none"))
     instances = [id == 0 ? nothing : held(Instance, id) for id in r.instances]
     island = lower(fragment, instances)
-    n, m = length(island.inputs), length(island.parameters)
-    inputs_retained, outputs_retained = retained(island.steps, island.places, n, m, island.outputs)
+    n, m, b = length(island.inputs), length(island.parameters), length(island.buffers)
+    inputs_retained, outputs_retained = retained(island.steps, island.places, n, m, b, island.outputs)
     placed = [gradient_is_placed(island.places, v, island.outputs) for v in 1:n]
     return Schema.Loaded(island = hold(specialised(island)), outputs_filled = [v != 0 for v in island.output_places],
-                         gradients_filled = vcat(placed, [p.array === nothing for p in island.parameters]),
+                         gradients_filled = vcat(placed, [p.array === nothing for p in island.parameters], falses(b)),
                          inputs_retained = inputs_retained, outputs_retained = outputs_retained)
 end
 
@@ -63,6 +67,7 @@ function collect_garbage(r::Schema.Collect)
         object isa StepIsland && empty!(object.workspace)
     end
     GC.gc(r.full)
+    give_back()
     return counts()
 end
 

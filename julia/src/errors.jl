@@ -31,6 +31,24 @@ struct ElementError <: Exception
     backtrace::Vector
 end
 
+Base.showerror(io::IO, e::ElementError) = (print(io, e.element, ": "); showerror(io, e.cause, e.backtrace))
+
+"""
+    PythonError
+
+An exception that Python code raised: the name of its type, its text and Python's traceback.
+"""
+struct PythonError <: Exception
+    kind::String
+    message::String
+    traceback::String
+end
+
+Base.showerror(io::IO, e::PythonError) = print(io, e.kind, " in Python: ", e.message, "\n", rstrip(e.traceback))
+
+# The last failure in Python, as an exception here, and the number under which Python keeps its own to raise it again.
+const PYTHON_FAILURE = Ref{Tuple{Any,UInt64}}((nothing, UInt64(0)))
+
 # Whether an `Interrupted` has been thrown in this call: code of the user's may have caught it.
 const INTERRUPTION = Ref(false)
 
@@ -60,8 +78,10 @@ function record_failure(exception, backtrace)
     if exception isa ElementError
         element, exception, backtrace = exception.element, exception.cause, exception.backtrace
     end
-    LAST_FAILURE[] = failure(exception, element, strip(printed(show_backtrace, backtrace)))
-    return LAST_FAILURE[]
+    last = failure(exception, element, strip(printed(show_backtrace, backtrace)))
+    of_python, number = PYTHON_FAILURE[]
+    of_python === exception && (last.exception = number)
+    return LAST_FAILURE[] = last
 end
 
 failure(e, element, trace) = Schema.Failure(kind = string(nameof(typeof(e))), message = printed(showerror, e),

@@ -2,19 +2,31 @@
 
 """
 What a forward pass leaves for its backward passes. None of it is changed by them: PyTorch may ask twice. `spans` are the
-bytes of the caller's tensors, inputs first; `bound` has the size of each axis variable, or −1.
+bytes of the caller's tensors, inputs first; `bound` has the size of each axis variable, or −1; `torch` are the tapes of
+torch's islands. Layers see `working`, which are copies of the `buffers` where they may be written: a pass that does not come
+to its end changes no buffer.
 """
 struct StepTape <: Tape
     island::StepIsland
     values::Vector{Any}
     residuals::Vector{Any}
     parameters::Vector{Any}
+    buffers::Vector{Any}
+    working::Vector{Any}
     spans::Vector{Span}
     bound::Vector{Int}
     lease::Lease
+    torch::Vector{TorchTape}
 end
 
-released(t::StepTape) = close(t.lease)
+released(t::StepTape) = close(t)
+
+"Give a tape's memory back, and other leases; what torch may still refer to waits until Python has let go of its tapes."
+function Base.close(t::StepTape, others::Lease...)
+    isempty(t.torch) || push!(ENDED, Ended(t.torch, [t.lease, others...]))
+    isempty(t.torch) && foreach(close, (t.lease, others...))
+    return nothing
+end
 
 "The memory of one step on the way forward: the caller's for the outputs that it gives room for, else leased."
 struct ForwardMemory <: Memory
@@ -42,20 +54,22 @@ function run_forward(island::StepIsland, mode::Mode, tensors::Descriptors, out::
     COUNTS.forwards += 1
     tape = open_tape(island, tensors)
     forward!(tape, given_rooms(island, out), with_tape(mode, id))
+    commit_buffers!(tape, mode)
     handover = Handover(tensors, tape.spans, NO_SPANS, length(island.outputs), tape.lease)
     for (k, v) in enumerate(island.outputs)
         with_type(a -> hand_over!(handover, slot(out, k), a), tape.values[v])
     end
-    id == 0 ? close(tape.lease) : hold(tape, id)
+    id == 0 ? close(tape) : hold(tape, id)
     return nothing
 end
 
 "A tape with nothing on it yet."
 function StepTape(island::StepIsland)
-    parameters = length(island.parameters)
+    parameters, buffers = length(island.parameters), length(island.buffers)
     return StepTape(island, Vector{Any}(undef, island.values), Vector{Any}(nothing, length(island.steps)),
-                    Vector{Any}(undef, parameters), fill(NO_SPAN, length(island.inputs) + parameters),
-                    fill(-1, island.variables), Lease(island.workspace))
+                    Vector{Any}(undef, parameters), Vector{Any}(undef, buffers), Vector{Any}(undef, buffers),
+                    fill(NO_SPAN, number_of_arguments(island)), fill(-1, island.variables), Lease(island.workspace),
+                    TorchTape[])
 end
 
 "A tape with the caller's tensors on it, checked and made arrays."
@@ -73,14 +87,20 @@ function open_tape(island::StepIsland, tensors::Descriptors)
         tape.parameters[j] = current(island.parameters[j], island.parameters[j].array, t)
         tape.spans[inputs + j] = count_bytes(Span(t))
     end
+    first = inputs + length(island.parameters)
+    for b in 1:length(island.buffers)
+        tape.buffers[b] = current(island.buffers[b], nothing, tensors[first + b])
+        tape.spans[first + b] = count_bytes(Span(tensors[first + b]))
+    end
     return tape
 end
 
 "A tape with arrays of Julia's own on it, which have been checked."
-function open_tape(island::StepIsland, inputs::Vector{Array}, parameters::Vector{Array})
+function open_tape(island::StepIsland, inputs::Vector{Array}, parameters::Vector{Array}, buffers::Vector{Array})
     tape = StepTape(island)
     copyto!(tape.values, inputs)
     copyto!(tape.parameters, parameters)
+    copyto!(tape.buffers, buffers)
     for (expected, array) in zip(island.inputs, inputs)
         expected === nothing || check(expected, array, tape.bound) # binds axis variables
     end
@@ -90,10 +110,15 @@ end
 """
     forward!(tape, rooms, mode)
 
-Run every step of the tape's island. `rooms` is the memory that the caller gives for values.
+Run every step of the tape's island. `rooms` is the memory that the caller gives for values. Buffers change by
+`commit_buffers!`.
 """
 function forward!(tape::StepTape, rooms::Vector{Room}, mode::Mode)
     steps = tape.island.steps
+    written = !isempty(tape.buffers) && (is_train(mode) || any(step -> step.mode == TRAIN, steps))
+    for (b, buffer) in enumerate(tape.buffers)
+        tape.working[b] = written ? copyto!(lease!(tape.lease, eltype(buffer), size(buffer)), buffer) : buffer
+    end
     k = 0
     try
         while k < length(steps)
@@ -102,8 +127,17 @@ function forward!(tape::StepTape, rooms::Vector{Room}, mode::Mode)
             tape.residuals[k] = run!(steps[k].operation, steps[k], tape, rooms, mode)
         end
     catch e
-        close(tape.lease)
+        close(tape)
         rethrow_at(steps[k], e, catch_backtrace())
+    end
+    return nothing
+end
+
+"Let the buffers have what the layers wrote: those of components in train mode that are not frozen."
+function commit_buffers!(tape::StepTape, mode::Mode)
+    is_train(mode) || return nothing
+    for (b, follows) in enumerate(tape.island.follows)
+        follows && copyto!(tape.buffers[b], tape.working[b])
     end
     return nothing
 end
@@ -112,6 +146,7 @@ end
 function rethrow_at(step::Step, e, backtrace)
     e isa Union{Interrupted,Unsupported} && throw(e)
     e isa InterruptException && throw(Interrupted())
+    step.operation isa TorchIsland && e isa Union{BridgeError,PythonError} && throw(e) # names the arrow itself
     throw(ElementError(step.arrow, e, backtrace))
 end
 
@@ -125,8 +160,9 @@ end
 
 function run!(layer, step::Step, tape::StepTape, rooms::Vector{Room}, mode::Mode)
     memory = ForwardMemory(tape.lease, step.outputs, rooms)
-    outputs, residual = forward(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs), memory,
-                                layer_mode(step, mode))
+    variables = gather(tape.parameters, step.parameters)
+    isempty(step.buffers) || (variables = (variables..., gather(tape.working, step.buffers)...))
+    outputs, residual = forward(layer, variables, gather(tape.values, step.inputs), memory, layer_mode(step, mode))
     for (k, output) in enumerate(outputs)
         tape.values[step.outputs[k]] = output
     end

@@ -3,7 +3,7 @@
 """
 Facts about the values of an island. `root` is the value whose memory a value shares (itself, unless it is a view);
 `uses` counts the steps and places in which a value is an input; `passes_to` is the one view that a value's gradient comes
-back through unchanged, or 0; `learns` says that a parameter is at or below it, with no detach in between.
+back through unchanged, or 0; `learns` says that a trainable parameter is at or below it, with no detach in between.
 """
 struct Places
     root::Vector{Int}
@@ -31,13 +31,17 @@ function Places(steps::Vector{Step}, n::Int)
     learns = fill(false, n)
     for step in steps
         step.operation isa Detach && continue
-        (isempty(step.parameters) && !any(v -> learns[v], step.inputs)) || foreach(v -> learns[v] = true, step.outputs)
+        (is_trained(step) || any(v -> learns[v], step.inputs)) && foreach(v -> learns[v] = true, step.outputs)
     end
     for step in steps
         is_view(step.operation) && uses[step.inputs[1]] == 1 && (passes_to[step.inputs[1]] = step.outputs[1])
     end
     return Places(root, uses, passes_to, learns, maker, users)
 end
+
+"Whether a step has parameters that are not frozen."
+is_trained(step::Step) = !isempty(step.parameters) && step.mode == FOLLOW && is_trained(step.operation)
+is_trained(::Any) = true
 
 is_filling(step::Union{Step,Nothing}) = step !== nothing && fills(step.operation)
 
@@ -60,8 +64,11 @@ function gradient_is_placed(p::Places, input::Int, outputs::Vector{Int})
     return ends == 1 && p.uses[v] == 1 && is_filling(p.users[v][1]) && !hands_on(p.users[v][1].operation)
 end
 
-"Which inputs (then parameters) and which outputs a tape refers to after forward has returned."
-function retained(steps::Vector{Step}, p::Places, inputs::Int, parameters::Int, outputs::Vector{Int})
+"""
+Which inputs (then parameters and buffers) and which outputs a tape refers to after forward has returned. What the way back
+needs of a buffer is in the residual: the buffer itself may change.
+"""
+function retained(steps::Vector{Step}, p::Places, inputs::Int, parameters::Int, buffers::Int, outputs::Vector{Int})
     kept, kept_parameters = falses(length(p.root)), falses(parameters)
     for step in steps
         what = reads(step.operation)
@@ -71,5 +78,5 @@ function retained(steps::Vector{Step}, p::Places, inputs::Int, parameters::Int, 
             kept_parameters[j] |= read
         end
     end
-    return vcat(kept[1:inputs], kept_parameters), [kept[p.root[v]] for v in outputs]
+    return vcat(kept[1:inputs], kept_parameters, falses(buffers)), [kept[p.root[v]] for v in outputs]
 end

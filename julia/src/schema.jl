@@ -317,14 +317,17 @@ Wire.numbers(::Type{Hello}) = (1, 2, 3, 4, 5)
 Base.@kwdef mutable struct Instantiate <: Wire.Message
     reference::String = ""
     copy::Bool = false
+    graph::Union{Nothing,LayerGraph} = nothing
+    data_type::DataType = DATA_TYPE_UNSPECIFIED
 end
-Wire.numbers(::Type{Instantiate}) = (1, 2)
+Wire.numbers(::Type{Instantiate}) = (1, 2, 3, 4)
 
 Base.@kwdef mutable struct Load <: Wire.Message
     fragment::Union{Nothing,Fragment} = nothing
     instances::Vector{UInt64} = UInt64[]
+    constant_buffers::Bool = false
 end
-Wire.numbers(::Type{Load}) = (1, 2)
+Wire.numbers(::Type{Load}) = (1, 2, 3)
 
 Base.@kwdef mutable struct Unload <: Wire.Message
     island::UInt64 = 0
@@ -348,6 +351,98 @@ Base.@kwdef mutable struct LastError <: Wire.Message
 end
 Wire.numbers(::Type{LastError}) = (1,)
 
+"A parameter or buffer whose storage is an array of the callee's."
+Base.@kwdef mutable struct Variable <: Wire.Message
+    path::String = ""
+    data_type::DataType = DATA_TYPE_UNSPECIFIED
+    shape::Vector{UInt64} = UInt64[]
+    address::UInt64 = 0
+    buffer::Bool = false
+end
+Wire.numbers(::Type{Variable}) = (1, 2, 3, 4, 5)
+
+"One of these three is set."
+Base.@kwdef mutable struct BoundComponent <: Wire.Message
+    component::String = ""
+    reference::String = ""
+    instance::UInt64 = 0
+    variables::Vector{Variable} = Variable[]
+end
+Wire.numbers(::Type{BoundComponent}) = (1, 2, 3, 4)
+
+"An objective that Julia drives. Its components lie where Python says."
+Base.@kwdef mutable struct Compile <: Wire.Message
+    diagram::Vector{UInt8} = UInt8[]
+    placements::Vector{Placement} = Placement[]
+    components::Vector{BoundComponent} = BoundComponent[]
+end
+Wire.numbers(::Type{Compile}) = (1, 2, 3)
+
+"One column of a batch or of a data set, in memory of Python's."
+Base.@kwdef mutable struct Samples <: Wire.Message
+    source::String = ""
+    column::String = ""
+    values::Union{Nothing,Variable} = nothing
+end
+Wire.numbers(::Type{Samples}) = (1, 2, 3)
+
+"The losses on a batch and, if asked for, the gradient of the total for each parameter that trains."
+Base.@kwdef mutable struct Differentiate <: Wire.Message
+    objective::UInt64 = 0
+    columns::Vector{Samples} = Samples[]
+    train::Bool = false
+    seed::UInt64 = 0
+    gradients::Bool = false
+end
+Wire.numbers(::Type{Differentiate}) = (1, 2, 3, 4, 5)
+
+"The value of a named output in test mode."
+Base.@kwdef mutable struct Evaluate <: Wire.Message
+    objective::UInt64 = 0
+    output::String = ""
+    diagram::Vector{UInt8} = UInt8[]
+    columns::Vector{Samples} = Samples[]
+    seed::UInt64 = 0
+end
+Wire.numbers(::Type{Evaluate}) = (1, 2, 3, 4, 5)
+
+Base.@kwdef mutable struct BatchSize <: Wire.Message
+    source::String = ""
+    size::UInt64 = 0
+end
+Wire.numbers(::Type{BatchSize}) = (1, 2)
+
+"What the optimizer keeps for one parameter, in memory of Python's, and how many steps it has made."
+Base.@kwdef mutable struct ParameterState <: Wire.Message
+    component::String = ""
+    path::String = ""
+    steps::UInt64 = 0
+    slots::Vector{Variable} = Variable[]
+end
+Wire.numbers(::Type{ParameterState}) = (1, 2, 3, 4)
+
+"A training of whole data sets, to be advanced step by step."
+Base.@kwdef mutable struct Prepare <: Wire.Message
+    objective::UInt64 = 0
+    columns::Vector{Samples} = Samples[]
+    batch_sizes::Vector{BatchSize} = BatchSize[]
+    order_seed::UInt64 = 0
+    draw_seed::UInt64 = 0
+    optimizer::String = ""
+    options::String = ""
+    states::Vector{ParameterState} = ParameterState[]
+end
+Wire.numbers(::Type{Prepare}) = (1, 2, 3, 4, 5, 6, 7, 8)
+
+"Makes `steps` steps from the step `first`, counted from 0 over all epochs."
+Base.@kwdef mutable struct Advance <: Wire.Message
+    training::UInt64 = 0
+    first::UInt64 = 0
+    steps::UInt64 = 0
+    options::String = ""
+end
+Wire.numbers(::Type{Advance}) = (1, 2, 3, 4)
+
 Base.@kwdef mutable struct Request <: Wire.Message
     hello::Union{Nothing,Hello} = nothing
     instantiate::Union{Nothing,Instantiate} = nothing
@@ -356,10 +451,15 @@ Base.@kwdef mutable struct Request <: Wire.Message
     collect::Union{Nothing,Collect} = nothing
     statistics::Union{Nothing,Statistics} = nothing
     last_error::Union{Nothing,LastError} = nothing
+    compile::Union{Nothing,Compile} = nothing
+    differentiate::Union{Nothing,Differentiate} = nothing
+    evaluate::Union{Nothing,Evaluate} = nothing
+    prepare::Union{Nothing,Prepare} = nothing
+    advance::Union{Nothing,Advance} = nothing
 end
-Wire.numbers(::Type{Request}) = (1, 2, 3, 4, 5, 6, 7)
+Wire.numbers(::Type{Request}) = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 function Wire.alternatives(::Type{Request}, index::Int)
-    index in (1, 2, 3, 4, 5, 6, 7) && return filter(!=(index), (1, 2, 3, 4, 5, 6, 7))
+    index in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) && return filter(!=(index), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12))
     return ()
 end
 
@@ -375,16 +475,6 @@ Base.@kwdef mutable struct Handshake <: Wire.Message
     blas::String = ""
 end
 Wire.numbers(::Type{Handshake}) = (1, 2, 3, 4, 5, 6, 7, 8, 9)
-
-"A parameter or buffer whose storage is an array of the callee's."
-Base.@kwdef mutable struct Variable <: Wire.Message
-    path::String = ""
-    data_type::DataType = DATA_TYPE_UNSPECIFIED
-    shape::Vector{UInt64} = UInt64[]
-    address::UInt64 = 0
-    buffer::Bool = false
-end
-Wire.numbers(::Type{Variable}) = (1, 2, 3, 4, 5)
 
 Base.@kwdef mutable struct Instantiated <: Wire.Message
     id::UInt64 = 0
@@ -421,8 +511,48 @@ Base.@kwdef mutable struct Failure <: Wire.Message
     element::String = ""
     expected::String = ""
     found::String = ""
+    exception::UInt64 = 0
 end
-Wire.numbers(::Type{Failure}) = (1, 2, 3, 4, 5, 6)
+Wire.numbers(::Type{Failure}) = (1, 2, 3, 4, 5, 6, 7)
+
+Base.@kwdef mutable struct Compiled <: Wire.Message
+    objective::UInt64 = 0
+end
+Wire.numbers(::Type{Compiled}) = (1,)
+
+"`values.path` is the parameter's; its memory is Julia's until `owner` is released."
+Base.@kwdef mutable struct Gradient <: Wire.Message
+    component::String = ""
+    values::Union{Nothing,Variable} = nothing
+    owner::UInt64 = 0
+end
+Wire.numbers(::Type{Gradient}) = (1, 2, 3)
+
+Base.@kwdef mutable struct Differentiated <: Wire.Message
+    data_type::DataType = DATA_TYPE_UNSPECIFIED
+    total::Float64 = 0.0
+    agreements::Vector{Float64} = Float64[]
+    gradients::Vector{Gradient} = Gradient[]
+end
+Wire.numbers(::Type{Differentiated}) = (1, 2, 3, 4)
+
+Base.@kwdef mutable struct Evaluated <: Wire.Message
+    values::Union{Nothing,Variable} = nothing
+    owner::UInt64 = 0
+end
+Wire.numbers(::Type{Evaluated}) = (1, 2)
+
+Base.@kwdef mutable struct Prepared <: Wire.Message
+    training::UInt64 = 0
+end
+Wire.numbers(::Type{Prepared}) = (1,)
+
+Base.@kwdef mutable struct Advanced <: Wire.Message
+    totals::Vector{Float64} = Float64[]
+    agreements::Vector{Float64} = Float64[]
+    steps::Vector{UInt64} = UInt64[]
+end
+Wire.numbers(::Type{Advanced}) = (1, 2, 3)
 
 Base.@kwdef mutable struct Response <: Wire.Message
     handshake::Union{Nothing,Handshake} = nothing
@@ -430,7 +560,12 @@ Base.@kwdef mutable struct Response <: Wire.Message
     loaded::Union{Nothing,Loaded} = nothing
     counts::Union{Nothing,Counts} = nothing
     failure::Union{Nothing,Failure} = nothing
+    compiled::Union{Nothing,Compiled} = nothing
+    differentiated::Union{Nothing,Differentiated} = nothing
+    evaluated::Union{Nothing,Evaluated} = nothing
+    prepared::Union{Nothing,Prepared} = nothing
+    advanced::Union{Nothing,Advanced} = nothing
 end
-Wire.numbers(::Type{Response}) = (1, 2, 3, 4, 5)
+Wire.numbers(::Type{Response}) = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 
 end

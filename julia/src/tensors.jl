@@ -20,7 +20,8 @@ end
 
 """
 How an island is to run: bit 0 of `flags` is train mode, bit 2 says that no gradient of an input will be asked for; bit 1,
-whether there will be a way back at all, is set here, by whether the caller numbers a tape.
+whether there will be a way back at all, is set here, by whether the caller numbers a tape, and passed on where torch is
+called. Bits 3 and 4 are for torch: seed its generator for the call, and one way back at most.
 """
 struct Mode
     flags::UInt32
@@ -32,6 +33,8 @@ end
 const TRAIN_FLAG = UInt32(1)
 const GRAD_FLAG = UInt32(2)
 const CONSTANT_FLAG = UInt32(4)
+const SEEDED_FLAG = UInt32(8)
+const ONCE_FLAG = UInt32(16)
 
 is_train(m::Mode) = m.flags & TRAIN_FLAG != 0
 wants_tape(m::Mode) = m.flags & GRAD_FLAG != 0
@@ -64,6 +67,12 @@ code_bits(::Type{Float64}) = (FLOAT, UInt8(64))
 code_bits(::Type{Int32}) = (SIGNED, UInt8(32))
 code_bits(::Type{Int64}) = (SIGNED, UInt8(64))
 code_bits(::Type{Bool}) = (BOOL, UInt8(8))
+
+data_type(::Type{Float32}) = Schema.DATA_TYPE_FLOAT32
+data_type(::Type{Float64}) = Schema.DATA_TYPE_FLOAT64
+data_type(::Type{Int32}) = Schema.DATA_TYPE_INT32
+data_type(::Type{Int64}) = Schema.DATA_TYPE_INT64
+data_type(::Type{Bool}) = Schema.DATA_TYPE_BOOL
 
 const NO_TENSOR = DLTensor(C_NULL, CPU, Int32(0), Int32(-1), UInt8(0), UInt8(0), UInt16(1), C_NULL, C_NULL, UInt64(0))
 

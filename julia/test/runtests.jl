@@ -11,6 +11,9 @@ using Test
     include("build.jl")
     include("gradients.jl")
     include("layers.jl")
+    include("shaping.jl")
+    include("recurrent.jl")
+    include("attention.jl")
     include("spatial.jl")
     include("engine.jl")
     include("shared_blas.jl")
@@ -20,4 +23,5 @@ using Test
     include("optimizers.jl")
     include("json.jl")
     include("checkpoint.jl")
+    include("progress.jl")
 end

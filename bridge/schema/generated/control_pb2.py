@@ -14,46 +14,77 @@ _sym_db = _symbol_database.Default()
 
 
 from bridge.schema.generated import diagram_pb2 as diagram__bridge_dot_v1_dot_diagram__pb2
+from bridge.schema.generated import layers_pb2 as diagram__bridge_dot_v1_dot_layers__pb2
 from bridge.schema.generated import plan_pb2 as diagram__bridge_dot_v1_dot_plan__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64iagram_bridge/v1/control.proto\x12\x11\x64iagram_bridge.v1\x1a\x1f\x64iagram_bridge/v1/diagram.proto\x1a\x1c\x64iagram_bridge/v1/plan.proto\"\xe4\x02\n\x07Request\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.diagram_bridge.v1.HelloH\x00\x12\x35\n\x0binstantiate\x18\x02 \x01(\x0b\x32\x1e.diagram_bridge.v1.InstantiateH\x00\x12\'\n\x04load\x18\x03 \x01(\x0b\x32\x17.diagram_bridge.v1.LoadH\x00\x12+\n\x06unload\x18\x04 \x01(\x0b\x32\x19.diagram_bridge.v1.UnloadH\x00\x12-\n\x07\x63ollect\x18\x05 \x01(\x0b\x32\x1a.diagram_bridge.v1.CollectH\x00\x12\x33\n\nstatistics\x18\x06 \x01(\x0b\x32\x1d.diagram_bridge.v1.StatisticsH\x00\x12\x32\n\nlast_error\x18\x07 \x01(\x0b\x32\x1c.diagram_bridge.v1.LastErrorH\x00\x42\t\n\x07request\"\'\n\x06Symbol\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\x04\"\x87\x01\n\x05Hello\x12\x13\n\x0b\x61\x62i_version\x18\x01 \x01(\r\x12\x17\n\x0f\x64\x65scriptor_size\x18\x02 \x01(\r\x12\x11\n\tmode_size\x18\x03 \x01(\r\x12\x11\n\tslot_size\x18\x04 \x01(\r\x12*\n\x07symbols\x18\x05 \x03(\x0b\x32\x19.diagram_bridge.v1.Symbol\".\n\x0bInstantiate\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0c\n\x04\x63opy\x18\x02 \x01(\x08\"H\n\x04Load\x12-\n\x08\x66ragment\x18\x01 \x01(\x0b\x32\x1b.diagram_bridge.v1.Fragment\x12\x11\n\tinstances\x18\x02 \x03(\x04\"\x18\n\x06Unload\x12\x0e\n\x06island\x18\x01 \x01(\x04\"\x17\n\x07\x43ollect\x12\x0c\n\x04\x66ull\x18\x01 \x01(\x08\"\x1b\n\nStatistics\x12\r\n\x05reset\x18\x01 \x01(\x08\"\x1a\n\tLastError\x12\r\n\x05\x63lear\x18\x01 \x01(\x08\"\xf5\x01\n\x08Response\x12/\n\thandshake\x18\x01 \x01(\x0b\x32\x1c.diagram_bridge.v1.Handshake\x12\x35\n\x0cinstantiated\x18\x02 \x01(\x0b\x32\x1f.diagram_bridge.v1.Instantiated\x12)\n\x06loaded\x18\x03 \x01(\x0b\x32\x19.diagram_bridge.v1.Loaded\x12)\n\x06\x63ounts\x18\x04 \x01(\x0b\x32\x19.diagram_bridge.v1.Counts\x12+\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1a.diagram_bridge.v1.Failure\"\xdd\x01\n\tHandshake\x12\x13\n\x0b\x61\x62i_version\x18\x01 \x01(\r\x12\x17\n\x0f\x64\x65scriptor_size\x18\x02 \x01(\r\x12\x11\n\tmode_size\x18\x03 \x01(\r\x12\x11\n\tslot_size\x18\x04 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x05 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x06 \x01(\t\x12\x15\n\rjulia_version\x18\x07 \x01(\t\x12/\n\ndata_types\x18\x08 \x03(\x0e\x32\x1b.diagram_bridge.v1.DataType\x12\x0c\n\x04\x62las\x18\t \x01(\t\"x\n\x08Variable\x12\x0c\n\x04path\x18\x01 \x01(\t\x12.\n\tdata_type\x18\x02 \x01(\x0e\x32\x1b.diagram_bridge.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\x04\x12\x0e\n\x06\x62uffer\x18\x05 \x01(\x08\"J\n\x0cInstantiated\x12\n\n\x02id\x18\x01 \x01(\x04\x12.\n\tvariables\x18\x02 \x03(\x0b\x32\x1b.diagram_bridge.v1.Variable\"}\n\x06Loaded\x12\x0e\n\x06island\x18\x01 \x01(\x04\x12\x16\n\x0eoutputs_filled\x18\x02 \x03(\x08\x12\x18\n\x10gradients_filled\x18\x03 \x03(\x08\x12\x17\n\x0finputs_retained\x18\x04 \x03(\x08\x12\x18\n\x10outputs_retained\x18\x05 \x03(\x08\"\x9a\x01\n\x06\x43ounts\x12\x0f\n\x07islands\x18\x01 \x01(\x04\x12\r\n\x05tapes\x18\x02 \x01(\x04\x12\x0e\n\x06owners\x18\x03 \x01(\x04\x12\x10\n\x08\x66orwards\x18\x04 \x01(\x04\x12\x11\n\tbackwards\x18\x05 \x01(\x04\x12\x15\n\rcrossed_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06\x63opies\x18\x07 \x01(\x04\x12\x14\n\x0c\x63opied_bytes\x18\x08 \x01(\x04\"n\n\x07\x46\x61ilure\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nstacktrace\x18\x03 \x01(\t\x12\x0f\n\x07\x65lement\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\t\x12\r\n\x05\x66ound\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64iagram_bridge/v1/control.proto\x12\x11\x64iagram_bridge.v1\x1a\x1f\x64iagram_bridge/v1/diagram.proto\x1a\x1e\x64iagram_bridge/v1/layers.proto\x1a\x1c\x64iagram_bridge/v1/plan.proto\"\xdd\x04\n\x07Request\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.diagram_bridge.v1.HelloH\x00\x12\x35\n\x0binstantiate\x18\x02 \x01(\x0b\x32\x1e.diagram_bridge.v1.InstantiateH\x00\x12\'\n\x04load\x18\x03 \x01(\x0b\x32\x17.diagram_bridge.v1.LoadH\x00\x12+\n\x06unload\x18\x04 \x01(\x0b\x32\x19.diagram_bridge.v1.UnloadH\x00\x12-\n\x07\x63ollect\x18\x05 \x01(\x0b\x32\x1a.diagram_bridge.v1.CollectH\x00\x12\x33\n\nstatistics\x18\x06 \x01(\x0b\x32\x1d.diagram_bridge.v1.StatisticsH\x00\x12\x32\n\nlast_error\x18\x07 \x01(\x0b\x32\x1c.diagram_bridge.v1.LastErrorH\x00\x12-\n\x07\x63ompile\x18\x08 \x01(\x0b\x32\x1a.diagram_bridge.v1.CompileH\x00\x12\x39\n\rdifferentiate\x18\t \x01(\x0b\x32 .diagram_bridge.v1.DifferentiateH\x00\x12/\n\x08\x65valuate\x18\n \x01(\x0b\x32\x1b.diagram_bridge.v1.EvaluateH\x00\x12-\n\x07prepare\x18\x0b \x01(\x0b\x32\x1a.diagram_bridge.v1.PrepareH\x00\x12-\n\x07\x61\x64vance\x18\x0c \x01(\x0b\x32\x1a.diagram_bridge.v1.AdvanceH\x00\x42\t\n\x07request\"\'\n\x06Symbol\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\x04\"\x87\x01\n\x05Hello\x12\x13\n\x0b\x61\x62i_version\x18\x01 \x01(\r\x12\x17\n\x0f\x64\x65scriptor_size\x18\x02 \x01(\r\x12\x11\n\tmode_size\x18\x03 \x01(\r\x12\x11\n\tslot_size\x18\x04 \x01(\r\x12*\n\x07symbols\x18\x05 \x03(\x0b\x32\x19.diagram_bridge.v1.Symbol\"\x8c\x01\n\x0bInstantiate\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0c\n\x04\x63opy\x18\x02 \x01(\x08\x12,\n\x05graph\x18\x03 \x01(\x0b\x32\x1d.diagram_bridge.v1.LayerGraph\x12.\n\tdata_type\x18\x04 \x01(\x0e\x32\x1b.diagram_bridge.v1.DataType\"b\n\x04Load\x12-\n\x08\x66ragment\x18\x01 \x01(\x0b\x32\x1b.diagram_bridge.v1.Fragment\x12\x11\n\tinstances\x18\x02 \x03(\x04\x12\x18\n\x10\x63onstant_buffers\x18\x03 \x01(\x08\"\x18\n\x06Unload\x12\x0e\n\x06island\x18\x01 \x01(\x04\"\x17\n\x07\x43ollect\x12\x0c\n\x04\x66ull\x18\x01 \x01(\x08\"\x1b\n\nStatistics\x12\r\n\x05reset\x18\x01 \x01(\x08\"\x1a\n\tLastError\x12\r\n\x05\x63lear\x18\x01 \x01(\x08\"\x83\x01\n\x07\x43ompile\x12\x0f\n\x07\x64iagram\x18\x01 \x01(\x0c\x12\x30\n\nplacements\x18\x02 \x03(\x0b\x32\x1c.diagram_bridge.v1.Placement\x12\x35\n\ncomponents\x18\x03 \x03(\x0b\x32!.diagram_bridge.v1.BoundComponent\"x\n\x0e\x42oundComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\x04\x12.\n\tvariables\x18\x04 \x03(\x0b\x32\x1b.diagram_bridge.v1.Variable\"V\n\x07Samples\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12+\n\x06values\x18\x03 \x01(\x0b\x32\x1b.diagram_bridge.v1.Variable\"\x7f\n\rDifferentiate\x12\x11\n\tobjective\x18\x01 \x01(\x04\x12+\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x1a.diagram_bridge.v1.Samples\x12\r\n\x05train\x18\x03 \x01(\x08\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\x11\n\tgradients\x18\x05 \x01(\x08\"y\n\x08\x45valuate\x12\x11\n\tobjective\x18\x01 \x01(\x04\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\x0f\n\x07\x64iagram\x18\x03 \x01(\x0c\x12+\n\x07\x63olumns\x18\x04 \x03(\x0b\x32\x1a.diagram_bridge.v1.Samples\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"\xfa\x01\n\x07Prepare\x12\x11\n\tobjective\x18\x01 \x01(\x04\x12+\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x1a.diagram_bridge.v1.Samples\x12\x31\n\x0b\x62\x61tch_sizes\x18\x03 \x03(\x0b\x32\x1c.diagram_bridge.v1.BatchSize\x12\x12\n\norder_seed\x18\x04 \x01(\x04\x12\x11\n\tdraw_seed\x18\x05 \x01(\x04\x12\x11\n\toptimizer\x18\x06 \x01(\t\x12\x0f\n\x07options\x18\x07 \x01(\t\x12\x31\n\x06states\x18\x08 \x03(\x0b\x32!.diagram_bridge.v1.ParameterState\")\n\tBatchSize\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\"l\n\x0eParameterState\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05steps\x18\x03 \x01(\x04\x12*\n\x05slots\x18\x04 \x03(\x0b\x32\x1b.diagram_bridge.v1.Variable\"J\n\x07\x41\x64vance\x12\x10\n\x08training\x18\x01 \x01(\x04\x12\r\n\x05\x66irst\x18\x02 \x01(\x04\x12\r\n\x05steps\x18\x03 \x01(\x04\x12\x0f\n\x07options\x18\x04 \x01(\t\"\xee\x03\n\x08Response\x12/\n\thandshake\x18\x01 \x01(\x0b\x32\x1c.diagram_bridge.v1.Handshake\x12\x35\n\x0cinstantiated\x18\x02 \x01(\x0b\x32\x1f.diagram_bridge.v1.Instantiated\x12)\n\x06loaded\x18\x03 \x01(\x0b\x32\x19.diagram_bridge.v1.Loaded\x12)\n\x06\x63ounts\x18\x04 \x01(\x0b\x32\x19.diagram_bridge.v1.Counts\x12+\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1a.diagram_bridge.v1.Failure\x12-\n\x08\x63ompiled\x18\x06 \x01(\x0b\x32\x1b.diagram_bridge.v1.Compiled\x12\x39\n\x0e\x64ifferentiated\x18\x07 \x01(\x0b\x32!.diagram_bridge.v1.Differentiated\x12/\n\tevaluated\x18\x08 \x01(\x0b\x32\x1c.diagram_bridge.v1.Evaluated\x12-\n\x08prepared\x18\t \x01(\x0b\x32\x1b.diagram_bridge.v1.Prepared\x12-\n\x08\x61\x64vanced\x18\n \x01(\x0b\x32\x1b.diagram_bridge.v1.Advanced\"\xdd\x01\n\tHandshake\x12\x13\n\x0b\x61\x62i_version\x18\x01 \x01(\r\x12\x17\n\x0f\x64\x65scriptor_size\x18\x02 \x01(\r\x12\x11\n\tmode_size\x18\x03 \x01(\r\x12\x11\n\tslot_size\x18\x04 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x05 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x06 \x01(\t\x12\x15\n\rjulia_version\x18\x07 \x01(\t\x12/\n\ndata_types\x18\x08 \x03(\x0e\x32\x1b.diagram_bridge.v1.DataType\x12\x0c\n\x04\x62las\x18\t \x01(\t\"x\n\x08Variable\x12\x0c\n\x04path\x18\x01 \x01(\t\x12.\n\tdata_type\x18\x02 \x01(\x0e\x32\x1b.diagram_bridge.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\x04\x12\x0e\n\x06\x62uffer\x18\x05 \x01(\x08\"J\n\x0cInstantiated\x12\n\n\x02id\x18\x01 \x01(\x04\x12.\n\tvariables\x18\x02 \x03(\x0b\x32\x1b.diagram_bridge.v1.Variable\"}\n\x06Loaded\x12\x0e\n\x06island\x18\x01 \x01(\x04\x12\x16\n\x0eoutputs_filled\x18\x02 \x03(\x08\x12\x18\n\x10gradients_filled\x18\x03 \x03(\x08\x12\x17\n\x0finputs_retained\x18\x04 \x03(\x08\x12\x18\n\x10outputs_retained\x18\x05 \x03(\x08\"\x9a\x01\n\x06\x43ounts\x12\x0f\n\x07islands\x18\x01 \x01(\x04\x12\r\n\x05tapes\x18\x02 \x01(\x04\x12\x0e\n\x06owners\x18\x03 \x01(\x04\x12\x10\n\x08\x66orwards\x18\x04 \x01(\x04\x12\x11\n\tbackwards\x18\x05 \x01(\x04\x12\x15\n\rcrossed_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06\x63opies\x18\x07 \x01(\x04\x12\x14\n\x0c\x63opied_bytes\x18\x08 \x01(\x04\"\x81\x01\n\x07\x46\x61ilure\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nstacktrace\x18\x03 \x01(\t\x12\x0f\n\x07\x65lement\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\t\x12\r\n\x05\x66ound\x18\x06 \x01(\t\x12\x11\n\texception\x18\x07 \x01(\x04\"\x1d\n\x08\x43ompiled\x12\x11\n\tobjective\x18\x01 \x01(\x04\"\x93\x01\n\x0e\x44ifferentiated\x12.\n\tdata_type\x18\x01 \x01(\x0e\x32\x1b.diagram_bridge.v1.DataType\x12\r\n\x05total\x18\x02 \x01(\x01\x12\x12\n\nagreements\x18\x03 \x03(\x01\x12.\n\tgradients\x18\x04 \x03(\x0b\x32\x1b.diagram_bridge.v1.Gradient\"Y\n\x08Gradient\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12+\n\x06values\x18\x02 \x01(\x0b\x32\x1b.diagram_bridge.v1.Variable\x12\r\n\x05owner\x18\x03 \x01(\x04\"G\n\tEvaluated\x12+\n\x06values\x18\x01 \x01(\x0b\x32\x1b.diagram_bridge.v1.Variable\x12\r\n\x05owner\x18\x02 \x01(\x04\"\x1c\n\x08Prepared\x12\x10\n\x08training\x18\x01 \x01(\x04\"=\n\x08\x41\x64vanced\x12\x0e\n\x06totals\x18\x01 \x03(\x01\x12\x12\n\nagreements\x18\x02 \x03(\x01\x12\r\n\x05steps\x18\x03 \x03(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bridge.schema.generated.control_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_REQUEST']._serialized_start=118
-  _globals['_REQUEST']._serialized_end=474
-  _globals['_SYMBOL']._serialized_start=476
-  _globals['_SYMBOL']._serialized_end=515
-  _globals['_HELLO']._serialized_start=518
-  _globals['_HELLO']._serialized_end=653
-  _globals['_INSTANTIATE']._serialized_start=655
-  _globals['_INSTANTIATE']._serialized_end=701
-  _globals['_LOAD']._serialized_start=703
-  _globals['_LOAD']._serialized_end=775
-  _globals['_UNLOAD']._serialized_start=777
-  _globals['_UNLOAD']._serialized_end=801
-  _globals['_COLLECT']._serialized_start=803
-  _globals['_COLLECT']._serialized_end=826
-  _globals['_STATISTICS']._serialized_start=828
-  _globals['_STATISTICS']._serialized_end=855
-  _globals['_LASTERROR']._serialized_start=857
-  _globals['_LASTERROR']._serialized_end=883
-  _globals['_RESPONSE']._serialized_start=886
-  _globals['_RESPONSE']._serialized_end=1131
-  _globals['_HANDSHAKE']._serialized_start=1134
-  _globals['_HANDSHAKE']._serialized_end=1355
-  _globals['_VARIABLE']._serialized_start=1357
-  _globals['_VARIABLE']._serialized_end=1477
-  _globals['_INSTANTIATED']._serialized_start=1479
-  _globals['_INSTANTIATED']._serialized_end=1553
-  _globals['_LOADED']._serialized_start=1555
-  _globals['_LOADED']._serialized_end=1680
-  _globals['_COUNTS']._serialized_start=1683
-  _globals['_COUNTS']._serialized_end=1837
-  _globals['_FAILURE']._serialized_start=1839
-  _globals['_FAILURE']._serialized_end=1949
+  _globals['_REQUEST']._serialized_start=150
+  _globals['_REQUEST']._serialized_end=755
+  _globals['_SYMBOL']._serialized_start=757
+  _globals['_SYMBOL']._serialized_end=796
+  _globals['_HELLO']._serialized_start=799
+  _globals['_HELLO']._serialized_end=934
+  _globals['_INSTANTIATE']._serialized_start=937
+  _globals['_INSTANTIATE']._serialized_end=1077
+  _globals['_LOAD']._serialized_start=1079
+  _globals['_LOAD']._serialized_end=1177
+  _globals['_UNLOAD']._serialized_start=1179
+  _globals['_UNLOAD']._serialized_end=1203
+  _globals['_COLLECT']._serialized_start=1205
+  _globals['_COLLECT']._serialized_end=1228
+  _globals['_STATISTICS']._serialized_start=1230
+  _globals['_STATISTICS']._serialized_end=1257
+  _globals['_LASTERROR']._serialized_start=1259
+  _globals['_LASTERROR']._serialized_end=1285
+  _globals['_COMPILE']._serialized_start=1288
+  _globals['_COMPILE']._serialized_end=1419
+  _globals['_BOUNDCOMPONENT']._serialized_start=1421
+  _globals['_BOUNDCOMPONENT']._serialized_end=1541
+  _globals['_SAMPLES']._serialized_start=1543
+  _globals['_SAMPLES']._serialized_end=1629
+  _globals['_DIFFERENTIATE']._serialized_start=1631
+  _globals['_DIFFERENTIATE']._serialized_end=1758
+  _globals['_EVALUATE']._serialized_start=1760
+  _globals['_EVALUATE']._serialized_end=1881
+  _globals['_PREPARE']._serialized_start=1884
+  _globals['_PREPARE']._serialized_end=2134
+  _globals['_BATCHSIZE']._serialized_start=2136
+  _globals['_BATCHSIZE']._serialized_end=2177
+  _globals['_PARAMETERSTATE']._serialized_start=2179
+  _globals['_PARAMETERSTATE']._serialized_end=2287
+  _globals['_ADVANCE']._serialized_start=2289
+  _globals['_ADVANCE']._serialized_end=2363
+  _globals['_RESPONSE']._serialized_start=2366
+  _globals['_RESPONSE']._serialized_end=2860
+  _globals['_HANDSHAKE']._serialized_start=2863
+  _globals['_HANDSHAKE']._serialized_end=3084
+  _globals['_VARIABLE']._serialized_start=3086
+  _globals['_VARIABLE']._serialized_end=3206
+  _globals['_INSTANTIATED']._serialized_start=3208
+  _globals['_INSTANTIATED']._serialized_end=3282
+  _globals['_LOADED']._serialized_start=3284
+  _globals['_LOADED']._serialized_end=3409
+  _globals['_COUNTS']._serialized_start=3412
+  _globals['_COUNTS']._serialized_end=3566
+  _globals['_FAILURE']._serialized_start=3569
+  _globals['_FAILURE']._serialized_end=3698
+  _globals['_COMPILED']._serialized_start=3700
+  _globals['_COMPILED']._serialized_end=3729
+  _globals['_DIFFERENTIATED']._serialized_start=3732
+  _globals['_DIFFERENTIATED']._serialized_end=3879
+  _globals['_GRADIENT']._serialized_start=3881
+  _globals['_GRADIENT']._serialized_end=3970
+  _globals['_EVALUATED']._serialized_start=3972
+  _globals['_EVALUATED']._serialized_end=4043
+  _globals['_PREPARED']._serialized_start=4045
+  _globals['_PREPARED']._serialized_end=4073
+  _globals['_ADVANCED']._serialized_start=4075
+  _globals['_ADVANCED']._serialized_end=4136
 # @@protoc_insertion_point(module_scope)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bridge.torch.layers.maker import Maker, always
+from bridge.diagram.ir import Layer
+from bridge.layers.definition import real
+from bridge.torch.layers.maker import Function, Maker, always, with_attributes
 
 __all__ = ["FUNCTIONS"]
 
@@ -17,4 +19,22 @@ def _add(first: Tensor, second: Tensor, *more: Tensor) -> Tensor:
     return total
 
 
-FUNCTIONS: dict[str, Maker] = {"add": always(_add), "multiply": always(torch.mul)}
+def _scale(layer: Layer) -> Function:
+    values = dict(layer.attributes)
+    factor, shift = real(values, "factor"), real(values, "shift")
+    return lambda x: x * factor + shift
+
+
+FUNCTIONS: dict[str, Maker] = {
+    "add": always(_add),
+    "subtract": always(torch.sub),
+    "multiply": always(torch.mul),
+    "divide": always(torch.div),
+    "scale": _scale,
+    "power": with_attributes(torch.pow, exponent="exponent"),
+    "exp": always(torch.exp),
+    "log": always(torch.log),
+    "sqrt": always(torch.sqrt),
+    "abs": always(torch.abs),
+    "matmul": always(torch.matmul),
+}

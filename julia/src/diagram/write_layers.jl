@@ -73,11 +73,50 @@ upsample2d(factor, mode = "nearest"; align_corners = false) =
 pad(before, after; value = 0.0) = layer("pad", "before" => before, "after" => after, "value" => value)
 layer_norm(shape; eps = 1e-5, affine = true) =
     layer("layer_norm", "shape" => shape isa Integer ? [shape] : shape, "eps" => eps, "affine" => affine)
+batch_norm(features; eps = 1e-5, momentum = 0.1, affine = true, track = true) = layer(
+    "batch_norm", "features" => features, "eps" => eps, "momentum" => momentum, "affine" => affine, "track" => track)
+instance_norm(features; eps = 1e-5, momentum = 0.1, affine = false, track = false) = layer(
+    "instance_norm", "features" => features, "eps" => eps, "momentum" => momentum, "affine" => affine, "track" => track)
+group_norm(groups, features; eps = 1e-5, affine = true) =
+    layer("group_norm", "groups" => groups, "features" => features, "eps" => eps, "affine" => affine)
+dropout(p = 0.5) = layer("dropout", "p" => p)
+embedding(entries, width; padding = -1) =
+    layer("embedding", "entries" => entries, "width" => width, "padding" => padding)
 flatten() = layer("flatten")
 reshape(shape...) = layer("reshape", "shape" => shape)
 identity() = layer("identity")
 add() = layer("add")
+subtract() = layer("subtract")
 multiply() = layer("multiply")
+divide() = layer("divide")
+scale(factor, shift = 0.0) = layer("scale", "factor" => factor, "shift" => shift)
+power(exponent) = layer("power", "exponent" => exponent)
+exp() = layer("exp")
+log() = layer("log")
+sqrt() = layer("sqrt")
+abs() = layer("abs")
+matmul() = layer("matmul")
+concat(axis = -1) = layer("concat", "axis" => axis)
+split(sizes...; axis = -1) = layer("split", "axis" => axis, "sizes" => sizes)
+permute(axes...) = layer("permute", "axes" => axes)
+slice(axis, start, stop, step = 1) = layer("slice", "axis" => axis, "start" => start, "stop" => stop, "step" => step)
+mean(axes...; keep = false) = layer("mean", "axes" => axes, "keep" => keep)
+sum(axes...; keep = false) = layer("sum", "axes" => axes, "keep" => keep)
+
+rnn(inputs, hidden; nonlinearity = "tanh", options...) =
+    recurrent("rnn", inputs, hidden, "nonlinearity" => nonlinearity; options...)
+gru(inputs, hidden; options...) = recurrent("gru", inputs, hidden; options...)
+lstm(inputs, hidden; options...) = recurrent("lstm", inputs, hidden; options...)
+recurrent(operation, inputs, hidden, more...; biases = 2, reverse = false, lengths = false, initial = false) =
+    layer(operation, "in" => inputs, "hidden" => hidden, "biases" => biases, "reverse" => reverse, "lengths" => lengths,
+          "initial" => initial, more...)
+attention(; causal = false, mask = "none", scale = 0.0) =
+    layer("attention", "causal" => causal, "mask" => mask, "scale" => scale)
+multi_head_attention(width, heads; key_width = width, value_width = width, bias = true, causal = false, key_mask = false,
+                     mask = false, init = "xavier_uniform") =
+    layer("multi_head_attention", "width" => width, "heads" => heads, "key_width" => key_width,
+          "value_width" => value_width, "bias" => bias, "causal" => causal, "key_mask" => key_mask, "mask" => mask,
+          "init" => init)
 
 """
     GraphBuilder(inputs = 1)

@@ -29,6 +29,10 @@ exp_highest(::Type{Float64}) = 710.0
 expm1_lowest(::Type{Float32}) = -40.0f0
 expm1_lowest(::Type{Float64}) = -80.0
 
+# 2^(mantissa_bits + 2)
+subnormal_scale(::Type{Float32}) = 3.3554432f7
+subnormal_scale(::Type{Float64}) = 1.8014398509481984e16
+
 # (exp(r) − 1 − r) / r² for abs(r) ≤ log(2)/2
 exp_polynomial(::Type{Float32}) =
     (0.5000000085501914f0, 0.16666666797489185f0, 0.04166624738603347f0, 0.008333278400828557f0, 0.001394756996267299f0,
@@ -109,6 +113,20 @@ end
     s = f / (2 + f)
     logarithm = f - s * (f - s * s * evalpoly(s * s, log_polynomial(T)))
     return logarithm + ifelse(halve, T(0.6931471805599453), zero(T))
+end
+
+"log(x)"
+@inline function vector_log(x::T) where {T<:Float}
+    # x is 2^k (1 + f) with 1 + f between √½ and √2; subnormal numbers are made normal first.
+    small = x < floatmin(T)
+    i = reinterpret(bits(T), ifelse(small, x * subnormal_scale(T), x))
+    k = (i - reinterpret(bits(T), T(0.7071067811865476))) >> mantissa_bits(T)
+    f = reinterpret(T, i - k << mantissa_bits(T)) - 1
+    s = f / (2 + f)
+    n = T(k - ifelse(small, bits(T)(mantissa_bits(T) + 2), zero(bits(T))))
+    logarithm = f - s * (f - s * s * evalpoly(s * s, log_polynomial(T)))
+    finite = muladd(n, log2_upper(T), muladd(n, log2_lower(T), logarithm))
+    return ifelse(x > 0, ifelse(x < T(Inf), finite, x), ifelse(x == 0, T(-Inf), T(NaN)))
 end
 
 "2/√π times the integral of exp(−t²) from 0 to x"

@@ -10,6 +10,8 @@ end
 @inline from_ordered_bits(::Type{T}, i::Integer) where {T<:Float} =
     reinterpret(T, i ⊻ ((i >> (8sizeof(T) - 1)) & typemax(bits(T))))
 
+# Julia 1.5 calls what it found compiled in the package's cache through boxed arguments: where that is done for each column,
+# it costs as much as a short column, and these loops are inlined.
 function column_maximum(x::Ptr{T}, n::Int) where {T}
     top = typemin(bits(T))
     @simd for i in 1:n
@@ -18,8 +20,10 @@ function column_maximum(x::Ptr{T}, n::Int) where {T}
     return from_ordered_bits(T, top)
 end
 
-function softmax_column!(::Softmax, y::Ptr{T}, x::Ptr{T}, n::Int) where {T}
-    top, total = column_maximum(x, n), zero(T)
+@inline softmax_column!(::Softmax, y::Ptr, x::Ptr, n::Int) = softmax_below!(y, x, n, column_maximum(x, n))
+
+@inline function softmax_below!(y::Ptr{T}, x::Ptr{T}, n::Int, top::T) where {T}
+    total = zero(T)
     @simd ivdep for i in 1:n
         e = vector_exp(unsafe_load(x, i) - top)
         unsafe_store!(y, e, i)
@@ -31,7 +35,7 @@ function softmax_column!(::Softmax, y::Ptr{T}, x::Ptr{T}, n::Int) where {T}
     end
 end
 
-function softmax_column!(::LogSoftmax, y::Ptr{T}, x::Ptr{T}, n::Int) where {T}
+@inline function softmax_column!(::LogSoftmax, y::Ptr{T}, x::Ptr{T}, n::Int) where {T}
     top, total = column_maximum(x, n), zero(T)
     @simd ivdep for i in 1:n
         total += vector_exp(unsafe_load(x, i) - top)
@@ -43,7 +47,7 @@ function softmax_column!(::LogSoftmax, y::Ptr{T}, x::Ptr{T}, n::Int) where {T}
     end
 end
 
-function softmax_column_gradient!(::Softmax, dx::Ptr{T}, y::Ptr{T}, dy::Ptr{T}, n::Int) where {T}
+@inline function softmax_column_gradient!(::Softmax, dx::Ptr{T}, y::Ptr{T}, dy::Ptr{T}, n::Int) where {T}
     total = zero(T)
     @simd ivdep for i in 1:n
         total = muladd(unsafe_load(dy, i), unsafe_load(y, i), total)
@@ -53,7 +57,7 @@ function softmax_column_gradient!(::Softmax, dx::Ptr{T}, y::Ptr{T}, dy::Ptr{T}, 
     end
 end
 
-function softmax_column_gradient!(::LogSoftmax, dx::Ptr{T}, y::Ptr{T}, dy::Ptr{T}, n::Int) where {T}
+@inline function softmax_column_gradient!(::LogSoftmax, dx::Ptr{T}, y::Ptr{T}, dy::Ptr{T}, n::Int) where {T}
     total = zero(T)
     @simd ivdep for i in 1:n
         total += unsafe_load(dy, i)

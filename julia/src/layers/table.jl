@@ -3,7 +3,17 @@
 
 const ALPHA = AttributeDefinition("alpha", Float64, 1.0, POSITIVE)
 const EPS = AttributeDefinition("eps", Float64, 1e-5, POSITIVE)
+const FEATURES = AttributeDefinition("features", Int, nothing, SIZE)
+const MOMENTUM = AttributeDefinition("momentum", Float64, 0.1, SHARE)
 const AFFINE = AttributeDefinition("affine", Bool, true)
+
+const ORDER = Constraint("the axes 0, 1, … in any order", axes -> sort(axes) == 0:(length(axes) - 1))
+const NOT_NEGATIVE = Constraint("0 or more", value -> value >= 0)
+const AXES = AttributeDefinition(
+    "axes", Vector{Int}, nothing,
+    Constraint("different axes counted from the last: -1, -2, …",
+               axes -> !isempty(axes) && allunique(axes) && all(axis -> axis < 0, axes)))
+const KEEP = AttributeDefinition("keep", Bool, false)
 
 const ELEMENTARY = Rows(
     "linear" => LayerDefinition(
@@ -81,11 +91,37 @@ const RESAMPLING = Rows(
 const NORMALIZATION = Rows(
     "layer_norm" => LayerDefinition(
         LayerNorm, AttributeDefinition("shape", Vector{Int}, nothing, SIZES), EPS, AFFINE; initial = initial_norm),
+    "batch_norm" => LayerDefinition(
+        BatchNorm, FEATURES, EPS, MOMENTUM, AFFINE, AttributeDefinition("track", Bool, true); initial = initial_norm),
+    "instance_norm" => LayerDefinition(
+        InstanceNorm, FEATURES, EPS, MOMENTUM, AttributeDefinition("affine", Bool, false),
+        AttributeDefinition("track", Bool, false); initial = initial_norm),
+    "group_norm" => LayerDefinition(
+        GroupNorm, AttributeDefinition("groups", Int, nothing, SIZE), FEATURES, EPS, AFFINE; initial = initial_norm),
+)
+
+const REGULARIZATION = Rows("dropout" => LayerDefinition(Dropout, AttributeDefinition("p", Float64, 0.5, SHARE)))
+
+const INDEXING = Rows(
+    "embedding" => LayerDefinition(
+        Embedding, AttributeDefinition("entries", Int, nothing, SIZE), AttributeDefinition("width", Int, nothing, SIZE),
+        AttributeDefinition("padding", Int, -1, Constraint("an index, or -1 for none", value -> value >= -1));
+        initial = initial_embedding),
 )
 
 const ARITHMETIC = Rows(
     "add" => LayerDefinition(_ -> Add()),
+    "subtract" => LayerDefinition(_ -> Subtract()),
     "multiply" => LayerDefinition(_ -> Multiply()),
+    "divide" => LayerDefinition(_ -> Divide()),
+    "scale" => LayerDefinition(
+        Scale, AttributeDefinition("factor", Float64, nothing), AttributeDefinition("shift", Float64, 0.0)),
+    "power" => LayerDefinition(power, AttributeDefinition("exponent", Float64, nothing)),
+    "exp" => LayerDefinition(_ -> Exp()),
+    "log" => LayerDefinition(_ -> Log()),
+    "sqrt" => LayerDefinition(_ -> Sqrt()),
+    "abs" => LayerDefinition(_ -> Abs()),
+    "matmul" => LayerDefinition(_ -> MatMul()),
 )
 
 const SHAPING = Rows(
@@ -93,10 +129,47 @@ const SHAPING = Rows(
     "reshape" => LayerDefinition(
         a -> Reshape(attribute(a, "shape", Vector{Int})), AttributeDefinition("shape", Vector{Int}, nothing, ANY_SIZES)),
     "identity" => LayerDefinition(_ -> Identity()),
+    "concat" => LayerDefinition(Concat, AXIS),
+    "split" => LayerDefinition(Split, AXIS, AttributeDefinition("sizes", Vector{Int}, nothing, SIZES)),
+    "permute" => LayerDefinition(Permute, AttributeDefinition("axes", Vector{Int}, nothing, ORDER)),
+    "slice" => LayerDefinition(
+        Slice, AXIS, AttributeDefinition("start", Int, nothing, NOT_NEGATIVE),
+        AttributeDefinition("stop", Int, nothing, NOT_NEGATIVE), AttributeDefinition("step", Int, 1, SIZE)),
+    "mean" => LayerDefinition(Mean, AXES, KEEP),
+    "sum" => LayerDefinition(Sum, AXES, KEEP),
+)
+
+const RECURRENCE = (
+    AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("hidden", Int, nothing, SIZE),
+    AttributeDefinition("biases", Int, 2, Constraint("0, 1 or 2", value -> value in 0:2)),
+    AttributeDefinition("reverse", Bool, false), AttributeDefinition("lengths", Bool, false),
+    AttributeDefinition("initial", Bool, false),
+)
+
+const RECURRENT = Rows(
+    "rnn" => LayerDefinition(
+        rnn, AttributeDefinition("nonlinearity", String, "tanh", one_of("tanh", "relu")), RECURRENCE...;
+        initial = initial_recurrent),
+    "gru" => LayerDefinition(Gru, RECURRENCE...; initial = initial_recurrent),
+    "lstm" => LayerDefinition(Lstm, RECURRENCE...; initial = initial_recurrent),
+)
+
+const ATTENTION = Rows(
+    "attention" => LayerDefinition(
+        Attention, AttributeDefinition("causal", Bool, false),
+        AttributeDefinition("mask", String, "none", one_of("none", "boolean")), AttributeDefinition("scale", Float64, 0.0)),
+    "multi_head_attention" => LayerDefinition(
+        MultiHeadAttention,
+        (AttributeDefinition(name, Int, nothing, SIZE) for name in ("width", "heads", "key_width", "value_width"))...,
+        AttributeDefinition("bias", Bool, true),
+        (AttributeDefinition(name, Bool, false) for name in ("causal", "key_mask", "mask"))...,
+        AttributeDefinition("init", String, "xavier_uniform", one_of("xavier_uniform", "zeros"));
+        initial = initial_multi_head),
 )
 
 "The rows by operation; each is version 1 of its meaning."
-const LAYERS = merge(ELEMENTARY, CONVOLUTION, POOLING, RESAMPLING, NORMALIZATION, ARITHMETIC, SHAPING)
+const LAYERS = merge(ELEMENTARY, CONVOLUTION, POOLING, RESAMPLING, NORMALIZATION, REGULARIZATION, INDEXING, ARITHMETIC,
+                     SHAPING, RECURRENT, ATTENTION)
 
 "The row of a layer; an unknown operation or version is refused, about `where`."
 function definition(operation::AbstractString, version::Integer, where)

@@ -25,11 +25,13 @@ mode, buffers are updated. `seed` is that of components that draw.
 """
 function loss(o::Objective, batch; train::Bool = true, seed::Integer = rand(UInt64))
     tape = forward_pass(o, batch, train ? TRAIN_FLAG : UInt32(0), seed)
-    try
-        return Losses(o, [divergence_value(a.measure, sides(o, tape, a)...; element = a.element) for a in o.agreements])
+    losses = try
+        Losses(o, [divergence_value(a.measure, sides(o, tape, a)...; element = a.element) for a in o.agreements])
     finally
-        close(tape.lease)
+        close(tape)
     end
+    give_back()
+    return losses
 end
 
 """
@@ -42,33 +44,54 @@ function losses_and_gradients(o::Objective, batch; train::Bool = true, seed::Int
     losses, found = with_gradients(o, batch, train, seed) do v, gradient
         return (v.component, v.path) => copy(gradient)
     end
-    return losses, Dict{Tuple{String,String},Array}(found)
+    gradients = Dict{Tuple{String,String},Array}(found)
+    for (v, owner) in zip(o.parameters, o.parameters[o.owners]) # a tied parameter has that of the other
+        haskey(gradients, (owner.component, owner.path)) &&
+            (gradients[v.component, v.path] = gradients[owner.component, owner.path])
+    end
+    return losses, gradients
 end
 
 "The losses, and what `f(variable, gradient)` makes of each parameter's gradient, which lies in pooled memory."
 function with_gradients(f, o::Objective, batch, train::Bool, seed::Integer)
-    flags = (train ? TRAIN_FLAG : UInt32(0)) | GRAD_FLAG | CONSTANT_FLAG # columns are constants
+    flags = (train ? TRAIN_FLAG : UInt32(0)) | GRAD_FLAG | CONSTANT_FLAG | ONCE_FLAG # columns are constants
     tape = forward_pass(o, batch, flags, seed)
     lease = Lease(o.island.workspace)
-    try
+    losses, found = try
         own, doutputs = measure_back(o, tape)
-        variables = o.parameters[o.used]
-        needs = vcat(fill(false, length(o.loads)), [v.trains for v in variables])
+        needs = vcat(fill(false, length(o.loads)), [o.parameters[k].trains for k in o.used], falses(length(o.used_buffers)))
         gradients = backward!(tape, doutputs, needs, fill(Ptr{Cvoid}(C_NULL), length(needs)), lease)
-        found = [f(v, g.array) for (v, g) in zip(variables, gradients[(length(o.loads) + 1):end])
-                 if v.trains && g.array !== nothing]
-        return Losses(o, own), found
+        of_parameters = gradients[length(o.loads) .+ (1:length(o.used))] # buffers, at the end, have none
+        found = [f(o.parameters[k], g) for (k, g) in of_owners(o, of_parameters)]
+        Losses(o, own), found
     finally
-        close(lease)
-        close(tape.lease)
+        close(tape, lease)
     end
+    give_back()
+    return losses, found
+end
+
+"The gradient of each parameter that has one, by its place; those of tied parameters are added up."
+function of_owners(o::Objective, gradients::Vector{Gradient})
+    found, at = Pair{Int,Array}[], Dict{Int,Int}()
+    for (k, gradient) in zip(o.used, gradients)
+        (o.parameters[k].trains && gradient.array !== nothing) || continue
+        place = get!(at, o.owners[k], length(found) + 1)
+        place > length(found) ? push!(found, o.owners[k] => gradient.array) :
+        (found[place] = o.owners[k] => found[place].second .+ gradient.array)
+    end
+    return found
 end
 
 "Every application on its tape."
 function forward_pass(o::Objective, batch, flags::UInt32, seed::Integer)
+    give_back()
     tick!(o.island.workspace)
-    tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used])
-    forward!(tape, Room[], Mode(flags, UInt32(0), seed % UInt64, UInt64(0)))
+    tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used],
+                     Array[o.buffers[k].array for k in o.used_buffers])
+    mode = Mode(flags, UInt32(0), seed % UInt64, UInt64(0))
+    forward!(tape, Room[], mode)
+    commit_buffers!(tape, mode)
     return tape
 end
 

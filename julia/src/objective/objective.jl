@@ -17,7 +17,8 @@ struct Evaluation
     island::StepIsland
     loads::Vector{Load}
     used::Vector{Int} # places among the objective's parameters
-    buffers::Vector{Array}
+    used_buffers::Vector{Int} # and among its buffers
+    buffers::Vector{Array} # of models of the user's
 end
 
 "A parameter or buffer of a component; `trains` says whether an optimizer steps it."
@@ -33,8 +34,10 @@ end
 
 A diagram bound to arrays, made by [`compile`](@ref): `loss`, `losses_and_gradients`, `train!` and `evaluate` take it.
 `parameters` and `buffers` are the variables of all its components, in the diagram's order; their arrays are the storage, and
-change in place. `used` has the places among the parameters of those that the island takes; `evaluations` are made when
-they are first asked for.
+change in place. `owners` says for each parameter which is the first with the same memory: itself, unless it is tied. `used`
+and `used_buffers` have the places among them of those that the island takes (a model of the user's keeps its buffers);
+`evaluations` are made when they are first asked for. With `seeds` torch's generator is seeded for each call of a component of
+torch's.
 """
 struct Objective
     diagram::Diagram
@@ -43,18 +46,25 @@ struct Objective
     loads::Vector{Load}
     agreements::Vector{MeasuredAgreement}
     parameters::Vector{Variable}
+    owners::Vector{Int}
     used::Vector{Int}
     buffers::Vector{Variable}
-    instances::Dict{String,Instance}
-    evaluations::Dict{String,Evaluation}
+    used_buffers::Vector{Int}
+    bound::Dict{String,Bound}
+    evaluations::Dict{Tuple{String,Vector{UInt8}},Evaluation}
+    seeds::Bool
 end
 
 """
-    compile(diagram; seed = 0) -> Objective
+    compile(diagram; components = (), placement = (), seed = 0) -> Objective
 
-Compile a diagram, a `Builder` or what `load` read, to run in Julia. Portable components get initial parameters of `seed`;
-components that are a `JuliaReference` are the models registered under that name, whose arrays are used as they are. Throws a
-`BridgeError` for a diagram that means nothing, and for components that Julia alone can't run.
+Compile a diagram, a `Builder` or what `load` read, to run in Julia. `components` has models by the name of their component:
+`("teacher" => model,)`. A component that is a `JuliaReference` is a model of Julia's, by default the one registered under
+that name, whose arrays are used as they are; one that is a `TorchReference` is a PyTorch module, where PythonCall is loaded.
+Portable components run in Julia with initial parameters of `seed`; `placement`, such as `("student" => TORCH,)`, has PyTorch
+run some of them.
+
+Throws a `BridgeError` for a diagram that means nothing, for a component without a model, and for a model that contradicts it.
 
 ```jldoctest
 julia> using DiagramBridge
@@ -71,32 +81,45 @@ julia> loss(objective, (data = (x = ones(2, 3), y = ones(2, 3)),)).total
 """
 compile(builder::Builder; options...) = compile(build(builder); options...)
 
-function compile(diagram::Diagram; seed::Integer = 0)
-    for c in diagram.components
-        c.body isa TorchReference || continue
-        throw(BridgeError(string(element("component", c.name)), "a portable or a Julia component",
-                          "a PyTorch module, which Julia alone can't run"))
-    end
-    placement = [c.name => JULIA for c in diagram.components if c.body isa LayerGraph]
-    program = plan(diagram, placement, JULIA)
-    instances = Dict{String,Instance}(c.name => Instance(c.body.name, registered(c.body.name))
-                                      for c in diagram.components if c.body isa JuliaReference)
+function compile(diagram::Diagram; components = (), placement = (), seed::Integer = 0)
+    placed = placement_in_julia(diagram, placement)
+    program = plan(diagram, placed, JULIA)
+    return Objective(diagram, program, bind(diagram, placed, components); seed = seed % UInt64, seeds = true)
+end
+
+function Objective(diagram::Diagram, program::Plan, bound::Dict{String,Bound}; seed::UInt64, seeds::Bool)
+    give_back()
     fragment, loaded = Plans.whole(program, diagram)
-    island = lower(fragment, [get(instances, c.name, nothing) for c in fragment.components])
+    island = lower(fragment, steps_of(bound, fragment), torch_parts(program, diagram, bound; seeds = seeds))
     outputs = Dict{UInt32,Int}(register => k for (k, register) in enumerate(fragment.outputs))
     spaces = Plans.register_spaces(program, diagram)
     diverges = filter(i -> i.operation == Plans.DIVERGE, program.instructions)
     measured = [measured_agreement(program, i, outputs, spaces) for i in diverges]
     sort!(measured; by = a -> findfirst(p -> p.name == a.name, program.agreements), alg = MergeSort)
-    parameters, buffers = variables(diagram, instances, seed % UInt64)
-    used = places(parameters, fragment)
-    return Objective(diagram, program, island, loads(diagram, loaded), measured, parameters, used, buffers, instances,
-                     Dict{String,Evaluation}())
+    parameters, buffers = variables(diagram, bound, seed)
+    return Objective(diagram, program, island, loads(diagram, loaded), measured, parameters, owners(parameters),
+                     places(parameters, fragment), buffers, places_run_here(buffers, fragment, steps_of(bound, fragment)), bound,
+                     Dict{Tuple{String,Vector{UInt8}},Evaluation}(), seeds)
+end
+
+"For each component of a fragment the model that `lower` is told of; portable components run here have none."
+steps_of(bound::Dict{String,Bound}, fragment::Schema.Fragment) =
+    [(b = get(bound, c.name, nothing); b isa SharedVariables ? nothing : b) for c in fragment.components]
+
+"For each parameter the place of the first one in the same memory."
+function owners(parameters::Vector{Variable})
+    first_at = Dict{UInt,Int}()
+    return [isempty(v.array) ? k : get!(first_at, address(v.array), k) for (k, v) in enumerate(parameters)]
 end
 
 "The places of a fragment's parameters, in its order, among those of an objective."
 places(parameters::Vector{Variable}, fragment::Schema.Fragment) =
     Int[k for c in fragment.components for k in eachindex(parameters) if parameters[k].component == c.name]
+
+"The places of the buffers of a fragment's components that have no model but layers run here, among those of an objective."
+places_run_here(buffers::Vector{Variable}, fragment::Schema.Fragment, models::Vector) =
+    Int[k for (c, model) in zip(fragment.components, models) if model === nothing
+        for k in eachindex(buffers) if buffers[k].component == c.name]
 
 function measured_agreement(program::Plan, i::Plans.Instruction, outputs::Dict{UInt32,Int}, spaces::Dict{Int,Space})
     agreement = program.agreements[i.agreement]
@@ -111,29 +134,47 @@ function measured_agreement(program::Plan, i::Plans.Instruction, outputs::Dict{U
 end
 
 "Parameters and buffers of every component: those of the user's models as they are, others with initial values."
-function variables(diagram::Diagram, instances::Dict{String,Instance}, seed::UInt64)
+function variables(diagram::Diagram, bound::Dict{String,Bound}, seed::UInt64)
     parameters, buffers = Variable[], Variable[]
     for c in diagram.components
-        if haskey(instances, c.name)
-            instance = instances[c.name]
-            arrays, n = vcat(instance.parameters, instance.buffers), length(instance.parameters)
-            for (k, (path, array)) in enumerate(zip(instance.paths, arrays))
-                push!(k <= n ? parameters : buffers, Variable(c.name, path, array, k <= n && trains(c)))
-            end
-            continue
-        end
-        T = parameter_type(diagram, c)
-        for node in c.body.nodes
-            layer = native(node.layer)
-            for (name, shape) in zip(parameter_names(layer), parameter_shapes(layer))
-                path = "$(node.name).$name"
-                array = initialise!(Array{T}(undef, reverse(shape)), node.layer, name, seed, "$(c.name)/$path")
-                push!(parameters, Variable(c.name, path, array, trains(c)))
-            end
-        end
+        model = get(bound, c.name, nothing)
+        own_parameters, own_buffers = c.body isa LayerGraph ? layer_variables(diagram, c, model, seed) : variable_pairs(model)
+        append!(parameters, [Variable(c.name, path, array, trains(c)) for (path, array) in own_parameters])
+        append!(buffers, [Variable(c.name, path, array, false) for (path, array) in own_buffers])
     end
     return parameters, buffers
 end
+
+variable_pairs(i::Instance) =
+    (arrays = vcat(i.parameters, i.buffers); pairs = map(=>, i.paths, arrays); n = length(i.parameters);
+     (pairs[1:n], pairs[(n + 1):end]))
+variable_pairs(i::TorchInstance) = (i.parameters, i.buffers)
+
+is_new(model::Union{SharedVariables,Nothing}) = model === nothing
+is_new(model::TorchInstance) = model.is_new
+
+"Those of a portable component, in the order of its layers: new ones, or those that Python's module has already."
+function layer_variables(diagram::Diagram, c::Component, model::Union{TorchInstance,SharedVariables,Nothing}, seed::UInt64)
+    T = parameter_type(diagram, c)
+    there = arrays_of(model)
+    function variable(node, name::String, shape)
+        path = "$(node.name).$name"
+        array = there === nothing ? Array{T}(undef, reverse(shape)) : there[path]
+        is_new(model) && initialise!(array, node.layer, name, seed, "$(c.name)/$path")
+        return Pair{String,Array}(path, array)
+    end
+    parameters, buffers = Pair{String,Array}[], Pair{String,Array}[]
+    for node in c.body.nodes
+        layer = native(node.layer)
+        append!(parameters, map((name, shape) -> variable(node, name, shape), parameter_names(layer), parameter_shapes(layer)))
+        append!(buffers, map((name, shape) -> variable(node, name, shape), buffer_names(layer), buffer_shapes(layer)))
+    end
+    return parameters, buffers
+end
+
+arrays_of(::Nothing) = nothing
+arrays_of(model::SharedVariables) = model.arrays
+arrays_of(model::TorchInstance) = Dict{String,Array}(vcat(model.parameters, model.buffers))
 
 # As in an island: the float type of the spaces of the arrows that name the component.
 function parameter_type(diagram::Diagram, c::Component)

@@ -14,10 +14,12 @@ end
 
 function save_checkpoint(path::AbstractString, o::Objective, optimizer::Union{Optimizer,Nothing} = nothing;
                          epoch::Integer = 0, position::Integer = 0, seed::Integer = 0)
-    table(variables) = Dict{Tuple{String,String},Array}((v.component, v.path) => v.array for v in variables)
-    parameters = table(o.parameters)
+    key(v) = (v.component, v.path)
+    table(variables) = Dict{Tuple{String,String},Array}(key(v) => v.array for v in variables)
+    tied = [(v, owner) for (v, owner) in zip(o.parameters, o.parameters[o.owners]) if v !== owner]
     c = Checkpoint(diagram = identity(o.diagram), epoch = epoch, position = position, seed = seed % UInt64,
-                   parameters = parameters, buffers = table(o.buffers),
+                   parameters = table(o.parameters[unique(o.owners)]), buffers = table(o.buffers),
+                   aliases = Dict{Tuple{String,String},Tuple{String,String}}(key(v) => key(owner) for (v, owner) in tied),
                    optimizer = optimizer === nothing ? "" : rule_name(optimizer.rule),
                    options = optimizer === nothing ? Dict{String,Any}() : rule_options(optimizer.rule),
                    slots = optimizer === nothing ? Dict{Tuple{String,String,String},Array}() : state_slots(optimizer))

@@ -40,11 +40,12 @@ end
 
 """
     train!(objective, data; epochs, optimizer = "adam", batch_size = 32, seed = 0, start = nothing, callback = nothing,
-           options...) -> History
+           progress = stderr isa Base.TTY, options...) -> History
 
 Train on whole data sets `(source = (column = array, …), …)`. `optimizer` is an `Optimizer`, or the name of one with torch's
 `options` (`lr = 0.01`, …). `seed` gives the order of the samples, the same as in Python. `callback(step, losses)` is called
-after each step, counted from 0 over all epochs; training stops where it returns `true`.
+after each step, counted from 0 over all epochs; training stops where it returns `true`. `progress` says whether a progress bar
+is shown, or is the stream that it goes to.
 
 With `start`, a checkpoint that `load_checkpoint!` returned, an interrupted training goes on where it was. `epochs` counts
 those before it; optimizer, options and seed are the checkpoint's unless they are given.
@@ -68,7 +69,8 @@ true
 """
 function train!(
     o::Objective, data; epochs::Integer, optimizer::Union{Optimizer,AbstractString,Nothing} = nothing, batch_size = 32,
-    seed::Union{Integer,Nothing} = nothing, start::Union{Checkpoint,Nothing} = nothing, callback = nothing, options...,
+    seed::Union{Integer,Nothing} = nothing, start::Union{Checkpoint,Nothing} = nothing, callback = nothing,
+    progress::Union{Bool,IO} = stderr isa Base.TTY, options...,
 )
     chosen = chosen_optimizer(optimizer, start, options)
     feed = Feed(data, batch_size, seed !== nothing ? seed : start === nothing ? 0 : start.seed)
@@ -77,11 +79,18 @@ function train!(
         throw(BridgeError("start, position", "a number below the $(feed.steps) steps of an epoch", string(position)))
     first = start === nothing ? 0 : start.epoch * feed.steps + position
     history = History(chosen, feed.steps, feed.seed)
-    for number in first:(epochs * feed.steps - 1)
-        losses = step!(o, chosen, batch(feed, number))
-        history.steps = number + 1
-        push!(history, losses)
-        callback === nothing || callback(number, losses) === true && break
+    bar = progress === false ? nothing :
+          ProgressBar(progress === true ? stderr : progress, first, epochs * feed.steps, feed.steps)
+    try
+        for number in first:(epochs * feed.steps - 1)
+            losses = step!(o, chosen, batch(feed, number))
+            history.steps = number + 1
+            push!(history, losses)
+            bar === nothing || show_progress!(bar, number + 1, losses.total)
+            callback === nothing || callback(number, losses) === true && break
+        end
+    finally
+        bar === nothing || finish!(bar)
     end
     return history
 end

@@ -22,14 +22,14 @@ positions(c::Correlation) = prod(c.to)
 const BLOCK_BYTES = 2^22
 
 "What is gathered and multiplied at a time: `images` whole images, or some rows of windows of one image."
-struct Block
+struct ImageBlock
     first_image::Int
     images::Int
     first_row::Int
     rows::Int
 end
 
-positions(c::Correlation, b::Block) = b.images * b.rows * c.to[1]
+positions(c::Correlation, b::ImageBlock) = b.images * b.rows * c.to[1]
 
 # Windows of one element, one at each place, are the planes themselves.
 is_pointwise(c::Correlation) = c.windows.kernel == c.windows.stride == (1, 1) && c.windows.padding == (0, 0)
@@ -38,52 +38,52 @@ is_pointwise(c::Correlation) = c.windows.kernel == c.windows.stride == (1, 1) &&
 How a correlation is cut into blocks, with scratch for the largest one. Without columns the planes of one image are their own;
 outputs are staged where a block has several images, whose planes of one channel do not follow each other.
 """
-struct Blocks{T}
+struct ImageBlocks{T}
     images::Int
     rows::Int
     columns::Vector{T}
     staged::Vector{T}
 end
 
-function Blocks(c::Correlation, memory::Memory, ::Type{T}) where {T}
+function ImageBlocks(c::Correlation, memory::Memory, ::Type{T}) where {T}
     image_bytes = positions(c) * elements(c) * sizeof(T)
     images = min(c.batch, max(1, BLOCK_BYTES ÷ image_bytes))
     if images > 1
         images = cld(c.batch, cld(c.batch, images)) # blocks of about one size
         columns = scratch!(memory, T, (images * positions(c) * elements(c),))
-        return Blocks{T}(images, c.to[2], columns, scratch!(memory, T, (images * positions(c) * c.outputs,)))
+        return ImageBlocks{T}(images, c.to[2], columns, scratch!(memory, T, (images * positions(c) * c.outputs,)))
     end
-    is_pointwise(c) && return Blocks{T}(1, c.to[2], T[], T[])
+    is_pointwise(c) && return ImageBlocks{T}(1, c.to[2], T[], T[])
     rows = cld(c.to[2], cld(image_bytes, BLOCK_BYTES))
-    return Blocks{T}(1, rows, scratch!(memory, T, (rows * c.to[1] * elements(c),)), T[])
+    return ImageBlocks{T}(1, rows, scratch!(memory, T, (rows * c.to[1] * elements(c),)), T[])
 end
 
-function release!(memory::Memory, blocks::Blocks)
+function release!(memory::Memory, blocks::ImageBlocks)
     release!(memory, blocks.columns)
     release!(memory, blocks.staged)
 end
 
 "Call `body(block, group)` for every group in every block of the batch."
-@inline function each_block(body::F, c::Correlation, blocks::Blocks) where {F}
+@inline function each_block(body::F, c::Correlation, blocks::ImageBlocks) where {F}
     for image in 0:blocks.images:(c.batch - 1), row in 0:blocks.rows:(c.to[2] - 1)
-        block = Block(image, min(blocks.images, c.batch - image), row, min(blocks.rows, c.to[2] - row))
+        block = ImageBlock(image, min(blocks.images, c.batch - image), row, min(blocks.rows, c.to[2] - row))
         foreach(group -> body(block, group), 0:(c.groups - 1))
     end
 end
 
-Gathering(c::Correlation, b::Block) =
+Gathering(c::Correlation, b::ImageBlock) =
     Gathering(c.windows, c.from, c.to, c.inputs, b.images, c.groups * c.inputs * prod(c.from), b.first_row, b.rows)
 
 # Where the part of a block and a group lies.
-input_place(x::Array{T}, c::Correlation, b::Block, group::Int) where {T} =
+input_place(x::Array{T}, c::Correlation, b::ImageBlock, group::Int) where {T} =
     pointer(x) + (b.first_image * c.groups + group) * c.inputs * prod(c.from) * sizeof(T)
-output_place(y::Array{T}, c::Correlation, b::Block, group::Int) where {T} =
+output_place(y::Array{T}, c::Correlation, b::ImageBlock, group::Int) where {T} =
     pointer(y) + ((b.first_image * c.groups + group) * c.outputs * positions(c) + b.first_row * c.to[1]) * sizeof(T)
 weight_place(weight::Array{T}, c::Correlation, group::Int) where {T} =
     pointer(weight) + group * c.outputs * elements(c) * sizeof(T)
 
 "The columns of a block as a matrix: where it is, and its leading size."
-function block_columns!(blocks::Blocks, x::Array, c::Correlation, b::Block, group::Int)
+function block_columns!(blocks::ImageBlocks, x::Array, c::Correlation, b::ImageBlock, group::Int)
     place = input_place(x, c, b, group)
     isempty(blocks.columns) && return place, positions(c)
     gather_columns!(pointer(blocks.columns), place, Gathering(c, b))
@@ -91,7 +91,7 @@ function block_columns!(blocks::Blocks, x::Array, c::Correlation, b::Block, grou
 end
 
 "The outputs of a block as a matrix, likewise."
-function block_outputs!(blocks::Blocks, y::Array, c::Correlation, b::Block, group::Int)
+function block_outputs!(blocks::ImageBlocks, y::Array, c::Correlation, b::ImageBlock, group::Int)
     isempty(blocks.staged) && return output_place(y, c, b, group), positions(c)
     each_staged_plane(blocks, y, c, b, group) do staged, plane
         copy_elements!(staged, plane, positions(c))
@@ -100,7 +100,9 @@ function block_outputs!(blocks::Blocks, y::Array, c::Correlation, b::Block, grou
 end
 
 "Call `body(staged, plane)` with the place of each output plane of a block in the matrix and in `y`."
-@inline function each_staged_plane(body::F, blocks::Blocks{T}, y::Array{T}, c::Correlation, b::Block, group::Int) where {F,T}
+@inline function each_staged_plane(
+    body::F, blocks::ImageBlocks{T}, y::Array{T}, c::Correlation, b::ImageBlock, group::Int,
+) where {F,T}
     size, place = positions(c), output_place(y, c, b, group)
     parts(b.images * c.outputs, cld(LEAST_PART, size)) do first, last, _
         for k in (first - 1):(last - 1)
@@ -120,7 +122,7 @@ function correlate!(
     y::Array{T}, x::Array{T}, weight::Array{T}, bias::Union{Vector{T},Nothing}, c::Correlation, memory::Memory,
 ) where {T}
     is_planewise(c) && return correlate_planes!(y, x, weight, bias, c, memory)
-    blocks, k, beta = Blocks(c, memory, T), elements(c), T(bias !== nothing)
+    blocks, k, beta = ImageBlocks(c, memory, T), elements(c), T(bias !== nothing)
     GC.@preserve y x weight bias blocks each_block(c, blocks) do b, group
         a, lda = block_columns!(blocks, x, c, b, group)
         staged, m = !isempty(blocks.staged), positions(c, b)
@@ -146,7 +148,7 @@ Add to x what its elements have to do with y: x += the transpose of `correlate!`
 """
 function spread!(x::Array{T}, y::Array{T}, weight::Array{T}, c::Correlation, memory::Memory) where {T}
     is_planewise(c) && return spread_planes!(x, y, weight, c, memory)
-    blocks, k = Blocks(c, memory, T), elements(c)
+    blocks, k = ImageBlocks(c, memory, T), elements(c)
     GC.@preserve x y weight blocks each_block(c, blocks) do b, group
         place, ld = block_outputs!(blocks, y, c, b, group)
         m, target, w = positions(c, b), input_place(x, c, b, group), weight_place(weight, c, group)
@@ -168,7 +170,7 @@ The gradient for the weight of `correlate!`, where dy is that for its value.
 """
 function correlate_weight!(dweight::Array{T}, x::Array{T}, dy::Array{T}, c::Correlation, memory::Memory) where {T}
     is_planewise(c) && return correlate_plane_weight!(dweight, x, dy, c, memory)
-    blocks, k, transposed = Blocks(c, memory, T), elements(c), c.outputs in TRANSPOSED_OUTPUTS
+    blocks, k, transposed = ImageBlocks(c, memory, T), elements(c), c.outputs in TRANSPOSED_OUTPUTS
     sum = fill!(transposed ? scratch!(memory, T, (length(dweight),)) : dweight, zero(T))
     GC.@preserve sum x dy blocks each_block(c, blocks) do b, group
         a, lda = block_columns!(blocks, x, c, b, group)

@@ -1,16 +1,15 @@
 """What portable layers cost on Julia's native engine beside torch: `python -m benchmarks.layers --json`.
 
 The figure of a row is the time of forward and backward of an island of that one layer, divided by torch's own: float32,
-gradients of inputs and parameters, both sides with the same parameters and as many threads (`JULIA_NUM_THREADS`, unless it
-is set), in turns. Sizes are such that a step takes over a millisecond. `--only conv2d linear` measures the rows whose names
-begin so.
+gradients of inputs and parameters, both sides with the same parameters, in turns. Sizes are such that a step takes over a
+millisecond. Julia has one thread unless `JULIA_NUM_THREADS` says otherwise; its matrix products have torch's. `--only conv2d
+linear` measures the rows whose names begin so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -127,7 +126,6 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="rows whose names begin so")
     parser.add_argument("--seconds", type=float, default=MOST_S, help="the most for one row, about")
     options = parser.parse_args()
-    os.environ.setdefault("JULIA_NUM_THREADS", str(torch.get_num_threads()))
     for operation in sorted({operation for operation, _ in LAYERS} - {row.operation for row in ROWS} - VIEWS):
         print(f"benchmarks.layers: no row for {operation}", file=sys.stderr)
     figures = {}

@@ -21,6 +21,7 @@ function place!(lease::Lease, data::Ptr{Cvoid}, ::Type{T}, dims::Dims{N}) where 
 end
 
 scratch!(m::BackwardMemory, ::Type{T}, dims::Dims{N}) where {T,N} = lease!(m.lease, T, dims)::Array{T,N}
+release!(m::BackwardMemory, a::Vector) = release!(m.lease, a)
 input_gradient!(m::BackwardMemory, i::Int, ::Type{T}, dims::Dims{N}) where {T,N} = place!(m.lease, m.inputs[i], T, dims)
 parameter_gradient!(m::BackwardMemory, j::Int, ::Type{T}, dims::Dims{N}) where {T,N} = place!(m.lease, m.parameters[j], T, dims)
 

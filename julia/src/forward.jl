@@ -46,6 +46,7 @@ function output!(m::ForwardMemory, k::Int, ::Type{T}, dims::Dims{N}) where {T,N}
 end
 
 scratch!(m::ForwardMemory, ::Type{T}, dims::Dims{N}) where {T,N} = lease!(m.lease, T, dims)::Array{T,N}
+release!(m::ForwardMemory, a::Vector) = release!(m.lease, a)
 
 "Run an island forward and answer its slots; the tape is held under `id`, unless that is 0."
 function run_forward(island::StepIsland, mode::Mode, tensors::Descriptors, out::Ptr{Slot}, id::UInt64)

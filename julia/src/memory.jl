@@ -22,6 +22,13 @@ An array of size `dims` that lives as long as the tape: residuals and temporarie
 function scratch! end
 
 """
+    release!(memory, a::Vector)
+
+Say that scratch, a vector as it was given, is not needed any more: it may be used again before the tape ends.
+"""
+release!(::Memory, ::Vector) = nothing
+
+"""
     input_gradient!(memory, i, T, dims) -> Array{T,N}
 
 The destination of the gradient of a layer's `i`-th input.

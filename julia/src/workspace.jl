@@ -87,6 +87,13 @@ end
 
 keep!(::Lease, a::Array) = a
 
+"Give one vector of the lease back early."
+function release!(l::Lease, v::Vector{T}) where {T<:Union{Float32,Float64}}
+    place = findlast(other -> pointer(other) == pointer(v), taken(l, T))
+    place === nothing || give_back!(l.workspace, splice!(taken(l, T), place))
+    return nothing
+end
+
 function Base.close(l::Lease)
     foreach(v -> give_back!(l.workspace, v), l.single)
     foreach(v -> give_back!(l.workspace, v), l.double)

@@ -132,8 +132,7 @@ function forward(layer::Convolution, parameters::Tuple, inputs::Tuple{Array{T}},
     x = inputs[1]
     c = Correlation(layer, parameters, x)
     y = output!(memory, 1, T, resized(x, c.to, layer.outputs))
-    layer.bias && fill_planes!(y, parameters[2], prod(c.to))
-    correlate!(y, x, parameters[1], c, T(layer.bias), memory)
+    correlate!(y, x, parameters[1], layer.bias ? parameters[2] : nothing, c, memory)
     return (y,), nothing
 end
 
@@ -156,7 +155,7 @@ function pullback(
     if needs_inputs[1]
         dx = input_gradient!(memory, 1, T, size(x))
         layer isa Convolution ? spread!(fill!(dx, zero(T)), dy, parameters[1], c, memory) :
-        correlate!(dx, dy, parameters[1], c, zero(T), memory)
+        correlate!(dx, dy, parameters[1], nothing, c, memory)
     end
     if needs_parameters[1]
         dweight = parameter_gradient!(memory, 1, T, size(parameters[1]))

@@ -36,7 +36,7 @@ function forward(layer::Pad, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memor
     value = T(layer.value)
     GC.@preserve x y begin
         behind = Ref(pointer(y)) # what has been written
-        each_run(layer, size(x), size(y)) do padded, plain, n
+        each_padded_run(layer, size(x), size(y)) do padded, plain, n
             place = pointer(y, padded)
             fill_elements!(behind[], Int(place - behind[]) ÷ sizeof(T), value)
             copy_elements!(place, pointer(x, plain), n)
@@ -54,7 +54,7 @@ function pullback(
     needs_inputs[1] || return (nothing,), ()
     dy = dvalues[1]
     dx = input_gradient!(memory, 1, T, size(inputs[1]))
-    GC.@preserve dx dy each_run(layer, size(dx), size(dy)) do padded, plain, n
+    GC.@preserve dx dy each_padded_run(layer, size(dx), size(dy)) do padded, plain, n
         copy_elements!(pointer(dx, plain), pointer(dy, padded), n)
     end
     return (dx,), ()
@@ -64,7 +64,7 @@ end
 Call `body(padded, plain, n)` for runs of `n` neighbours, in order: where they begin in the array with the padding and in the one
 without.
 """
-@inline function each_run(body::F, layer::Pad, plain::Dims{N}, padded::Dims{N}) where {F,N}
+@inline function each_padded_run(body::F, layer::Pad, plain::Dims{N}, padded::Dims{N}) where {F,N}
     axes, strides = length(layer.before), Base.size_to_strides(1, padded...)
     prod(plain) == 0 && return nothing
     corner = 1 + sum(i -> i <= axes ? layer.before[axes - i + 1] * strides[i] : 0, 1:N)

@@ -77,11 +77,12 @@ function lay_out_windows!(wide::Ptr{T}, p::PaddedPlane, y::Ptr{T}, size::Tuple{I
     end
 end
 
-function correlate_planes!(y::Array{T}, x::Array{T}, weight::Array{T}, c::Correlation, beta::T, memory::Memory) where {T}
+function correlate_planes!(
+    y::Array{T}, x::Array{T}, weight::Array{T}, bias::Union{Vector{T},Nothing}, c::Correlation, memory::Memory,
+) where {T}
     p = PaddedPlane(c)
-    items = c.batch * c.groups
-    iszero(beta) && fill!(y, zero(T))
-    with_room(memory, T, length(p) + p.span, items, elements(c) * p.span) do room, item
+    bias === nothing ? fill!(y, zero(T)) : fill_planes!(y, bias, positions(c))
+    with_room(memory, T, length(p) + p.span, c.batch * c.groups, elements(c) * p.span) do room, item
         padded, wide = room, room + length(p) * sizeof(T)
         for input in 0:(c.inputs - 1)
             lay_out!(padded, p, plane_at(x, c.from, item * c.inputs + input))
@@ -140,6 +141,7 @@ function with_room(body::F, memory::Memory, ::Type{T}, size::Int, items::Int, wo
             body(pointer(rooms) + (part - 1) * size * sizeof(T), item)
         end
     end
+    release!(memory, rooms)
 end
 
 plane_at(x::Array{T}, size::Tuple{Int,Int}, k::Int) where {T} = pointer(x) + k * prod(size) * sizeof(T)

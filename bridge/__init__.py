@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.errors import FileError as FileError
     from bridge.errors import JuliaError as JuliaError
     from bridge.errors import JuliaUnavailable as JuliaUnavailable
+    from bridge.errors import PortError as PortError
     from bridge.errors import UnsupportedError as UnsupportedError
     from bridge.julia.session import collect as collect
     from bridge.julia.session import stats as stats
@@ -53,9 +54,13 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.torch import Losses as Losses
     from bridge.torch import Objective as Objective
     from bridge.torch import compile as compile
+    from bridge.train import change as change
     from bridge.train import fit as fit
     from bridge.train import load_checkpoint as load_checkpoint
+    from bridge.train import load_weights as load_weights
+    from bridge.train import read_weights as read_weights
     from bridge.train import save_checkpoint as save_checkpoint
+    from bridge.train import save_weights as save_weights
 
 __version__ = "0.1.0"
 
@@ -74,11 +79,13 @@ EXPORTS = {
     "Losses": "bridge.torch",
     "Morphism": "bridge.diagram.operations.morphisms",
     "Objective": "bridge.torch",
+    "PortError": "bridge.errors",
     "Term": "bridge.diagram.builder",
     "TorchReference": "bridge.diagram.ir",
     "UnsupportedError": "bridge.errors",
     "binary_cross_entropy": "bridge.diagram.divergences",
     "canonical": "bridge.diagram.canonical",
+    "change": "bridge.train",
     "check": "bridge.diagram.check",
     "collect": "bridge.julia.session",
     "compile": "bridge.torch",
@@ -95,13 +102,16 @@ EXPORTS = {
     "kl": "bridge.diagram.divergences",
     "load": "bridge.schema.files",
     "load_checkpoint": "bridge.train",
+    "load_weights": "bridge.train",
     "mae": "bridge.diagram.divergences",
     "morphisms": "bridge.diagram.operations.morphisms",
     "mse": "bridge.diagram.divergences",
+    "read_weights": "bridge.train",
     "rename": "bridge.diagram.operations.rename",
     "restrict": "bridge.diagram.operations.restrict",
     "save": "bridge.schema.files",
     "save_checkpoint": "bridge.train",
+    "save_weights": "bridge.train",
     "stats": "bridge.julia.session",
     "substitute": "bridge.diagram.operations.substitute",
     "tie": "bridge.diagram.operations.tie",
@@ -110,7 +120,7 @@ EXPORTS = {
 }
 
 #: Subpackages, found as attributes before anything imports them.
-PACKAGES = ("diagram", "julia", "layers", "plan", "schema", "torch", "train")
+PACKAGES = ("diagram", "draw", "julia", "layers", "plan", "port", "schema", "torch", "train")
 
 __all__ = [*EXPORTS, *PACKAGES]
 

@@ -16,6 +16,7 @@ __all__ = [
     "FileError",
     "JuliaError",
     "JuliaUnavailable",
+    "PortError",
     "UnsupportedError",
 ]
 
@@ -65,6 +66,26 @@ class BindingError(BridgeError):
 
 class UnsupportedError(BridgeError):
     """A feature of PyTorch or a tensor that an island refuses by name."""
+
+
+class PortError(BridgeError):
+    """A module or an ONNX graph that does what no portable layer does.
+
+    `source` is the line of the user's that does it, where that is known.
+
+    >>> print(PortError("module 'head'", "an operator of the portable layers", "aten.erfinv.default", "net.py:7: erfinv(x)"))
+    module 'head': expected an operator of the portable layers, found aten.erfinv.default (net.py:7: erfinv(x))
+    """
+
+    def __init__(self, element: str, expected: str, found: str, source: str = "") -> None:
+        super().__init__(element, expected, found)
+        self.source = source
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.element, self.expected, self.found, self.source)
+
+    def __str__(self) -> str:
+        return super().__str__() + (f" ({self.source})" if self.source else "")
 
 
 class JuliaUnavailable(BridgeError):

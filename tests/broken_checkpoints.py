@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,11 @@ def with_text(change: Callable[[str], str | bytes]) -> Callable[[bytes], bytes]:
     return spoil
 
 
-def with_fields(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+def with_fields(change: Callable[[dict[str, Any]], object], key: str = KEY) -> Callable[[bytes], bytes]:
     def spoil(header: Header) -> None:
-        fields = json.loads(header["__metadata__"][KEY])
+        fields = json.loads(header["__metadata__"][key])
         change(fields)
-        header["__metadata__"][KEY] = json.dumps(fields)
+        header["__metadata__"][key] = json.dumps(fields)
 
     return with_header(spoil)
 
@@ -99,59 +99,73 @@ def tensor(name: str) -> str:
     return f", tensor '{name}'"
 
 
-#: By what is wrong: how a sound file is spoiled, and what a refusal's element says after the file (None: some tensor).
-BROKEN: dict[str, tuple[Callable[[bytes], bytes], str | None]] = {
-    "empty": (lambda data: b"", ""),
-    "seven bytes": (lambda data: data[:7], ""),
-    "a length alone": (lambda data: data[:8], ", header"),
-    "half a header": (lambda data: data[:60], ", header"),
-    "header of no bytes": (length(0), ", header"),
-    "header past the end": (lambda data: length(len(data) - 7)(data), ", header"),
-    "header above the limit": (length(100_000_001), ", header"),
-    "header of all bits": (length(2**64 - 1), ", header"),
-    "header that ends too early": (lambda data: length(20)(data), ", header"),
-    "header of a list": (with_text(lambda text: f"[{text}]"), ", header"),
-    "header after white space": (with_text(lambda text: " " + text), ", header"),
-    "header with more behind it": (with_text(lambda text: text + "x"), ", header"),
-    "header not UTF-8": (with_text(lambda text: text.encode().replace(b"0.bias", b"0.b\xffas")), ", header"),
-    "header with NaN": (with_text(lambda text: text.replace('"shape": [2]', '"shape": [NaN]')), ", header"),
-    "header with a comma too many": (with_text(lambda text: text[:-1] + ",}"), ", header"),
-    "header with a half surrogate": (with_text(lambda text: text.replace("0.bias", "0.\\ud800")), ", header"),
-    "header with a tab in a string": (with_text(lambda text: text.replace("0.bias", "0.\tbias")), ", header"),
-    "header nested deeply": (with_text(lambda text: '{"a": ' + "[" * 100_000), ", header"),
-    "header with a leading zero": (with_text(lambda text: text.replace('"shape": [2]', '"shape": [02]')), ", header"),
-    "header with a long number": (with_text(lambda text: text.replace('"shape": [2]', f'"shape": [{10**30}]')), ", header"),
-    "a tensor twice": (twice(WEIGHT), ", header"),
-    "dtype twice": (
-        with_text(lambda text: text.replace('"dtype"', '"dtype": "F64", "dtype"', 1)),
-        ", header",
-    ),
-    "one byte short": (lambda data: data[:-1], None),
-    "tensors cut off": (lambda data: joined(split(data)[0], b""), None),
-    "one byte too many": (lambda data: data + b"\0", ""),
-    "overlap": (shifted(WEIGHT, -8), None),
-    "gap": (shifted(WEIGHT, 8), None),
-    "out of bounds": (shifted(WEIGHT, 10**6), None),
-    "offsets that descend": (with_tensor(WEIGHT, data_offsets=[48, 0]), tensor(WEIGHT)),
-    "a negative offset": (with_tensor(WEIGHT, data_offsets=[-8, 40]), tensor(WEIGHT)),
-    "offsets with a point": (with_tensor(WEIGHT, data_offsets=[0.0, 48.0]), tensor(WEIGHT)),
-    "three offsets": (with_tensor(WEIGHT, data_offsets=[0, 48, 48]), tensor(WEIGHT)),
-    "offsets of 64 bits": (with_tensor(WEIGHT, data_offsets=[0, 2**64 - 1]), tensor(WEIGHT)),
-    "no offsets": (with_tensor(WEIGHT, data_offsets=None), tensor(WEIGHT)),
-    "no dtype": (with_tensor(WEIGHT, dtype=None), tensor(WEIGHT)),
-    "no shape": (with_tensor(WEIGHT, shape=None), tensor(WEIGHT)),
-    "more than that": (with_tensor(WEIGHT, strides=[1, 1]), tensor(WEIGHT)),
-    "an unknown dtype": (with_tensor(WEIGHT, dtype="F99"), tensor(WEIGHT)),
-    "a dtype that is a number": (with_tensor(WEIGHT, dtype=64), tensor(WEIGHT)),
-    "a narrower dtype": (with_tensor(WEIGHT, dtype="F32"), tensor(WEIGHT)),
-    "another shape": (with_tensor(WEIGHT, shape=[2, 4]), tensor(WEIGHT)),
-    "a negative shape": (with_tensor(WEIGHT, shape=[-2, -3]), tensor(WEIGHT)),
-    "a shape of truth values": (with_tensor(WEIGHT, shape=[True, 6]), tensor(WEIGHT)),
-    "a shape that overflows": (with_tensor(WEIGHT, shape=[2**62, 2**62]), tensor(WEIGHT)),
-    "a shape of many axes": (with_tensor(WEIGHT, shape=[1] * 40 + [6]), tensor(WEIGHT)),
-    "a tensor that is a list": (with_header(lambda header: header.__setitem__(WEIGHT, [])), tensor(WEIGHT)),
-    "metadata that is a list": (with_header(lambda header: header.__setitem__("__metadata__", [])), ", metadata"),
-    "metadata of numbers": (with_header(lambda header: header["__metadata__"].__setitem__("n", 1)), ", metadata"),
+Fault = tuple[Callable[[bytes], bytes], str | None]
+"""How a sound file is spoiled, and what a refusal's element says after the file (None: some tensor)."""
+
+
+def container_faults(weight: str) -> dict[str, Fault]:
+    """What can be wrong with any file of float64 tensors, such as `weight`, 2×3, and a `0.bias` of 2."""
+    return {
+        "empty": (lambda data: b"", ""),
+        "seven bytes": (lambda data: data[:7], ""),
+        "a length alone": (lambda data: data[:8], ", header"),
+        "half a header": (lambda data: data[:60], ", header"),
+        "header of no bytes": (length(0), ", header"),
+        "header past the end": (lambda data: length(len(data) - 7)(data), ", header"),
+        "header above the limit": (length(100_000_001), ", header"),
+        "header of all bits": (length(2**64 - 1), ", header"),
+        "header that ends too early": (lambda data: length(20)(data), ", header"),
+        "header of a list": (with_text(lambda text: f"[{text}]"), ", header"),
+        "header after white space": (with_text(lambda text: " " + text), ", header"),
+        "header with more behind it": (with_text(lambda text: text + "x"), ", header"),
+        "header not UTF-8": (with_text(lambda text: text.encode().replace(b"0.bias", b"0.b\xffas")), ", header"),
+        "header with NaN": (with_text(lambda text: text.replace('"shape": [2]', '"shape": [NaN]')), ", header"),
+        "header with a comma too many": (with_text(lambda text: text[:-1] + ",}"), ", header"),
+        "header with a half surrogate": (with_text(lambda text: text.replace("0.bias", "0.\\ud800")), ", header"),
+        "header with a tab in a string": (with_text(lambda text: text.replace("0.bias", "0.\tbias")), ", header"),
+        "header nested deeply": (with_text(lambda text: '{"a": ' + "[" * 100_000), ", header"),
+        "header with a leading zero": (with_text(lambda text: text.replace('"shape": [2]', '"shape": [02]')), ", header"),
+        "header with a long number": (
+            with_text(lambda text: text.replace('"shape": [2]', f'"shape": [{10**30}]')),
+            ", header",
+        ),
+        "a tensor twice": (twice(weight), ", header"),
+        "dtype twice": (
+            with_text(lambda text: text.replace('"dtype"', '"dtype": "F64", "dtype"', 1)),
+            ", header",
+        ),
+        "one byte short": (lambda data: data[:-1], None),
+        "tensors cut off": (lambda data: joined(split(data)[0], b""), None),
+        "one byte too many": (lambda data: data + b"\0", ""),
+        "overlap": (shifted(weight, -8), None),
+        "gap": (shifted(weight, 8), None),
+        "out of bounds": (shifted(weight, 10**6), None),
+        "offsets that descend": (with_tensor(weight, data_offsets=[48, 0]), tensor(weight)),
+        "a negative offset": (with_tensor(weight, data_offsets=[-8, 40]), tensor(weight)),
+        "offsets with a point": (with_tensor(weight, data_offsets=[0.0, 48.0]), tensor(weight)),
+        "three offsets": (with_tensor(weight, data_offsets=[0, 48, 48]), tensor(weight)),
+        "offsets of 64 bits": (with_tensor(weight, data_offsets=[0, 2**64 - 1]), tensor(weight)),
+        "no offsets": (with_tensor(weight, data_offsets=None), tensor(weight)),
+        "no dtype": (with_tensor(weight, dtype=None), tensor(weight)),
+        "no shape": (with_tensor(weight, shape=None), tensor(weight)),
+        "more than that": (with_tensor(weight, strides=[1, 1]), tensor(weight)),
+        "an unknown dtype": (with_tensor(weight, dtype="F99"), tensor(weight)),
+        "a dtype that is a number": (with_tensor(weight, dtype=64), tensor(weight)),
+        "a narrower dtype": (with_tensor(weight, dtype="F32"), tensor(weight)),
+        "another shape": (with_tensor(weight, shape=[2, 4]), tensor(weight)),
+        "a negative shape": (with_tensor(weight, shape=[-2, -3]), tensor(weight)),
+        "a shape of truth values": (with_tensor(weight, shape=[True, 6]), tensor(weight)),
+        "a shape that overflows": (with_tensor(weight, shape=[2**62, 2**62]), tensor(weight)),
+        "a shape of many axes": (with_tensor(weight, shape=[1] * 40 + [6]), tensor(weight)),
+        "a tensor that is a list": (with_header(lambda header: header.__setitem__(weight, [])), tensor(weight)),
+        "metadata that is a list": (with_header(lambda header: header.__setitem__("__metadata__", [])), ", metadata"),
+        "metadata of numbers": (with_header(lambda header: header["__metadata__"].__setitem__("n", 1)), ", metadata"),
+    }
+
+
+#: By what is wrong.
+BROKEN: dict[str, Fault] = {
+    **container_faults(WEIGHT),
     "no metadata": (with_header(lambda header: header.pop("__metadata__")), ", metadata"),
     "metadata of another program": (with_header(lambda header: header["__metadata__"].pop(KEY)), ", metadata"),
     "fields not JSON": (with_header(lambda header: header["__metadata__"].__setitem__(KEY, "{")), ", metadata"),
@@ -186,10 +200,10 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], str | None]] = {
 }
 
 
-def write_broken(sound: Path, folder: Path) -> dict[str, Path]:
+def write_broken(sound: Path, folder: Path, faults: Mapping[str, Fault] = BROKEN) -> dict[str, Path]:
     """Every broken file, by what is wrong with it."""
     data, paths = sound.read_bytes(), {}
-    for place, (name, (spoil, _)) in enumerate(BROKEN.items()):
+    for place, (name, (spoil, _)) in enumerate(faults.items()):
         paths[name] = folder / f"{place}.safetensors"
         paths[name].write_bytes(spoil(data))
     return paths

@@ -90,6 +90,15 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--driver", choices=["torch", "julia"], default="torch", help="who runs the loop (default torch)")
     show.add_argument("--all", action="store_true", help="every element, however many there are")
     show.add_argument("--json", action="store_true", help="a JSON object, with every element")
+    show.add_argument("--svg", metavar="OUT", help="write a picture, with the plan's steps and islands if --plan is given")
+    show.add_argument("--html", metavar="OUT", help="write a page for a browser: zoom, and the two sides of an agreement")
+    show.add_argument("--mermaid", metavar="OUT", help="write Mermaid text, which forges and notebooks draw")
+
+    relate = _command(chosen, "relate", commands.relate, "say how two diagrams relate: their morphisms and what is common")
+    relate.epilog = "Names, weights, frozenness, attributes and detach are ignored."
+    relate.add_argument("first", metavar="A", help="a diagram: .pb, .txtpb or .json")
+    relate.add_argument("second", metavar="B", help="another one")
+    relate.add_argument("--json", action="store_true", help="a JSON object, with every mapping")
 
     julia = _command(chosen, "julia", None, "get a Julia").add_subparsers(metavar="COMMAND", required=True)
     install = _command(julia, "install", commands.julia_install, "get a Julia that works here; needs no root")

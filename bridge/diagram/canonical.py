@@ -15,6 +15,7 @@ from bridge.diagram.divergences import resolve_axis
 from bridge.diagram.ir import (
     Agreement,
     Arrow,
+    Attributes,
     Body,
     Column,
     Commute,
@@ -54,19 +55,20 @@ def canonical(diagram: Diagram) -> Diagram:
     roots += [commute.start for commute in commutes if isinstance(commute.start, int)]
     roots += [output.term for output in outputs]
     terms, place = post_order(diagram.terms, roots)
+    stay = all(old == new for old, new in enumerate(place))
     result = Diagram(
         diagram.name,
         by_name(diagram.spaces),
-        by_name(replace(source, columns=by_name(source.columns)) for source in diagram.sources),
+        by_name(sorted_columns(source) for source in diagram.sources),
         by_name(diagram.components),
         by_name(diagram.arrows),
         terms,
-        tuple(moved_agreement(agreement, place) for agreement in agreements),
+        agreements if stay else tuple(moved_agreement(agreement, place) for agreement in agreements),
         tuple(
             replace(commute, start=place[commute.start]) if isinstance(commute.start, int) else commute
             for commute in commutes
         ),
-        tuple(replace(output, term=place[output.term]) for output in outputs),
+        outputs if stay else tuple(replace(output, term=place[output.term]) for output in outputs),
     )
     result.memo.update(canonical=True, checked=True)
     return result
@@ -77,6 +79,12 @@ def by_name(elements: Iterable[Element]) -> tuple[Element, ...]:
     return tuple(sorted(elements, key=lambda element: element.name.encode()))
 
 
+def sorted_columns(source: Source) -> Source:
+    """The source with its columns in order."""
+    columns = by_name(source.columns)
+    return source if columns == source.columns else replace(source, columns=columns)
+
+
 def moved_agreement(agreement: Agreement, place: Sequence[int]) -> Agreement:
     """The agreement with its terms at their new places."""
     mask = None if agreement.mask is None else place[agreement.mask]
@@ -84,41 +92,65 @@ def moved_agreement(agreement: Agreement, place: Sequence[int]) -> Agreement:
 
 
 def resolved(diagram: Diagram) -> Diagram:
-    """The diagram with the axes of its divergences named, attributes sorted, and no −0.0."""
+    """The diagram with the axes of its divergences named, attributes sorted, and no −0.0.
+
+    What is so already stays the same object: in large diagrams nearly everything is.
+    """
     spaces = term_spaces(diagram)
-    agreements = (
-        replace(
-            agreement,
-            divergence=resolved_divergence(agreement.divergence, diagram.space(spaces[agreement.left])),
-            weight=agreement.weight + 0.0,
-        )
-        for agreement in diagram.agreements
-    )
+    known: dict[tuple[int, str], Divergence] = {}
+
+    def divergence(given: Divergence, left: str) -> Divergence:
+        made = known.get((id(given), left))
+        if made is None:
+            made = known[id(given), left] = resolved_divergence(given, diagram.space(left))
+        return made
+
+    agreements = []
+    for agreement in diagram.agreements:
+        by = divergence(agreement.divergence, spaces[agreement.left])
+        if by is not agreement.divergence or agreement.weight == 0:
+            agreement = replace(agreement, divergence=by, weight=agreement.weight + 0.0)
+        agreements.append(agreement)
     commutes = (
-        replace(
-            commute,
-            divergence=resolved_divergence(commute.divergence, diagram.space(commute.target)),
-            weight=commute.weight + 0.0,
-        )
+        replace(commute, divergence=divergence(commute.divergence, commute.target), weight=commute.weight + 0.0)
         for commute in diagram.commutes
     )
-    components = (replace(component, body=resolved_body(component)) for component in diagram.components)
+    bodies: dict[int, Body] = {}
+    components = []
+    for component in diagram.components:
+        body = bodies.get(id(component.body))
+        if body is None:
+            body = bodies[id(component.body)] = resolved_body(component)
+        components.append(component if body is component.body else replace(component, body=body))
     return replace(diagram, agreements=tuple(agreements), commutes=tuple(commutes), components=tuple(components))
+
+
+def resolved_attributes(values: Attributes) -> Attributes:
+    """The attributes sorted, without −0.0; the same object where they are so."""
+    made = attributes(dict(values))
+    same = made == values and not any(isinstance(value, float) and value == 0 for _, value in values)
+    return values if same else made
 
 
 def resolved_divergence(divergence: Divergence, left: Space) -> Divergence:
     """The divergence with its axis named and its attributes sorted."""
-    return resolve_axis(replace(divergence, attributes=attributes(dict(divergence.attributes))), left)
+    values = resolved_attributes(divergence.attributes)
+    return resolve_axis(divergence if values is divergence.attributes else replace(divergence, attributes=values), left)
 
 
 def resolved_body(component: Component) -> Body:
     """The body with the attributes of its layers sorted."""
     if not isinstance(component.body, LayerGraph):
         return component.body
-    nodes = tuple(replace(node, layer=resolved_layer(node.layer)) for node in component.body.nodes)
-    return replace(component.body, nodes=nodes)
+    nodes = component.body.nodes
+    layers = [resolved_layer(node.layer) for node in nodes]
+    if all(layer is node.layer for layer, node in zip(layers, nodes, strict=True)):
+        return component.body
+    made = (replace(node, layer=layer) for layer, node in zip(layers, nodes, strict=True))
+    return replace(component.body, nodes=tuple(made))
 
 
 def resolved_layer(layer: Layer) -> Layer:
     """The layer with its attributes sorted."""
-    return replace(layer, attributes=attributes(dict(layer.attributes)))
+    values = resolved_attributes(layer.attributes)
+    return layer if values is layer.attributes else replace(layer, attributes=values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bridge.diagram.check_terms import require_term
 from bridge.diagram.divergences import check_divergence, element_axes
@@ -33,26 +33,28 @@ def check_weight(weight: float, where: str) -> None:
 
 def check_agreements(diagram: Diagram) -> None:
     """Sides are parallel, fit the divergence, and have a source; masks fit."""
+    spaces, sources = term_spaces(diagram), term_sources(diagram)
+    fit: set[tuple[int, str, str]] = set()  # divergences, by identity, that fit the spaces of left and right
     for place, agreement in enumerate(diagram.agreements):
         where = agreement_element(agreement, place)
         sides = {"left": agreement.left, "right": agreement.right}
         if agreement.mask is not None:
             sides["mask"] = agreement.mask
         for side, term in sides.items():
-            require_term(diagram, term, f"{where}, {side}")
+            require_term(diagram, term, where, side)
         check_weight(agreement.weight, where)
-        check_same_source(diagram, sides, where)
-        spaces = term_spaces(diagram)
-        left, right = (diagram.space(spaces[term]) for term in (agreement.left, agreement.right))
-        check_divergence(agreement.divergence, left, right, where)
+        check_same_source(sources, sides, where)
+        pair = spaces[agreement.left], spaces[agreement.right]
+        if (id(agreement.divergence), *pair) not in fit:
+            check_divergence(agreement.divergence, diagram.space(pair[0]), diagram.space(pair[1]), where)
+            fit.add((id(agreement.divergence), *pair))
         if agreement.mask is not None:
-            axes = element_axes(agreement.divergence, left, where)
+            axes = element_axes(agreement.divergence, diagram.space(pair[0]), where)
             check_mask(diagram.space(spaces[agreement.mask]), axes, f"{where}, mask")
 
 
-def check_same_source(diagram: Diagram, sides: dict[str, int], where: str) -> None:
+def check_same_source(sources: Sequence[str | None], sides: dict[str, int], where: str) -> None:
     """Each side has a source, the left one's."""
-    sources = term_sources(diagram)
     first = sources[sides["left"]]
     for side, term in sides.items():
         if sources[term] is None:
@@ -100,7 +102,7 @@ def check_start(diagram: Diagram, commute: Commute, where: str) -> None:
             known = (source.name for source in diagram.sources)
             raise unknown(f"{where}, start", "source", commute.start, known) from None
         return
-    require_term(diagram, commute.start, f"{where}, start")
+    require_term(diagram, commute.start, where, "start")
     if term_sources(diagram)[commute.start] is None:
         raise DiagramError(f"{where}, start", "a term with a column below it", "a term without columns", "source")
 
@@ -134,9 +136,11 @@ def check_expansion(diagram: Diagram) -> None:
     A diagram without agreements and commutes is a model, not a training setup, and may be all frozen.
     """
     named = with_names(diagram)
-    for kind, elements in (("agreement", named.agreements), ("commute", named.commutes)):
-        for item in elements:
-            check_label(kind, item.name)
+    for agreement, given in zip(named.agreements, diagram.agreements, strict=True):
+        if not given.name:  # the others' are checked
+            check_label("agreement", agreement.name)
+    for commute in named.commutes:
+        check_label("commute", commute.name)
     expansion = expand(named)
     names = [agreement.name for agreement in expansion.agreements]
     check_unique(element("diagram", diagram.name), "agreements with different names", names)

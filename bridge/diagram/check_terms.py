@@ -69,9 +69,10 @@ def check_composition(diagram: Diagram) -> None:
     term_sources(diagram)
 
 
-def require_term(diagram: Diagram, term: int, where: str) -> None:
-    """Refuse the number of a term that there isn't."""
+def require_term(diagram: Diagram, term: int, where: str, part: str = "") -> None:
+    """Refuse the number of a term that there isn't; the error is about `where`, or some part of it."""
     if not 0 <= term < len(diagram.terms):
+        where = f"{where}, {part}" if part else where
         raise DiagramError(where, f"one of {len(diagram.terms)} terms", f"term {term}", "unknown")
 
 

@@ -55,6 +55,7 @@ HIDDEN = re.compile(
     "[\\x00-\\x1f\\x7f-\\xa0\\xad\\u061c\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000"
     "\\ud800-\\uf8ff\\ufeff\\ufff0-\\ufffb\\U000e0000-\\U0010ffff]"
 )
+PLAIN = re.compile(r"[ !-&(-\[\]-~]{0,200}")  # nearly every name: nothing to escape, and short
 ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -73,6 +74,8 @@ def quote(name: object) -> str:
     "'digits'"
     """
     if isinstance(name, str):
+        if PLAIN.fullmatch(name):
+            return f"'{name}'"
         mark = '"' if "'" in name and '"' not in name else "'"
         text = mark + HIDDEN.sub(escaped, name.replace("\\", "\\\\").replace(mark, f"\\{mark}")) + mark
     else:

@@ -98,6 +98,8 @@ def expand(diagram: Diagram) -> Expansion:
     known: Expansion | None = diagram.memo.get("expansion")
     if known is not None:
         return known
+    if not diagram.commutes:
+        return Expansion(diagram.terms, diagram.agreements)
     table = TermTable(diagram.terms)
     listed = len(diagram.terms)
     agreements = list(diagram.agreements)

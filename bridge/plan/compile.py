@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from bridge.diagram.ir import Component, Diagram, JuliaReference, TorchReference
 from bridge.diagram.messages import element, listing, quote, unknown
 from bridge.diagram.paths import expand
+from bridge.diagram.uncollected import uncollected
 from bridge.errors import BindingError
 from bridge.plan.program import Instruction, Placement, Plan, PlannedAgreement, Runtime
 from bridge.plan.registers import allocate, bury, islands
@@ -22,28 +23,29 @@ def plan(diagram: Diagram, placement: Mapping[str, Runtime] | None = None, drive
     `placement` puts portable components on a runtime; those not in it are on TORCH. Commutes are expanded. Raises
     `BindingError` where the placement is impossible.
     """
-    placed = place(diagram, placement or {})
-    expansion = expand(diagram)
-    roots = {
-        term
-        for agreement in expansion.agreements
-        for term in (agreement.left, agreement.right, agreement.mask)
-        if term is not None
-    }
-    of_terms = steps_of_terms(diagram, expansion.terms, roots, placed, driver)
-    of_agreements = steps_of_agreements(expansion.agreements, of_terms, len(expansion.terms), driver)
-    order = schedule([*of_terms.values(), *of_agreements], driver)
-    allocation = allocate(diagram, expansion.terms, order)
-    total = allocation.instructions[-1]
-    return _assemble(
-        diagram,
-        placed,
-        driver,
-        allocation.instructions,
-        allocation.registers,
-        kept={*total.inputs, *total.outputs},
-        agreements=tuple(PlannedAgreement(a.name, a.divergence, a.weight) for a in expansion.agreements),
-    )
+    with uncollected():
+        placed = place(diagram, placement or {})
+        expansion = expand(diagram)
+        roots = {
+            term
+            for agreement in expansion.agreements
+            for term in (agreement.left, agreement.right, agreement.mask)
+            if term is not None
+        }
+        of_terms = steps_of_terms(diagram, expansion.terms, roots, placed, driver)
+        of_agreements = steps_of_agreements(expansion.agreements, of_terms, len(expansion.terms), driver)
+        order = schedule([*of_terms.values(), *of_agreements], driver)
+        allocation = allocate(diagram, expansion.terms, order)
+        total = allocation.instructions[-1]
+        return _assemble(
+            diagram,
+            placed,
+            driver,
+            allocation.instructions,
+            allocation.registers,
+            kept={*total.inputs, *total.outputs},
+            agreements=tuple(PlannedAgreement(a.name, a.divergence, a.weight) for a in expansion.agreements),
+        )
 
 
 def plan_outputs(

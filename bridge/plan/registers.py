@@ -28,15 +28,14 @@ def allocate(diagram: Diagram, terms: Sequence[Term], order: Sequence[Step]) -> 
     taped: list[bool] = []  # by register
     instructions: list[Instruction] = []
     places: dict[int, int] = {}  # the register of each agreement
-    applications = 0
 
     for step in order:
         if step.operation is Operation.SUM:
             inputs = tuple(places[place] for place in range(len(places)))
         else:
-            inputs = tuple(of_term[term] for term in step.terms)
+            inputs = tuple(map(of_term.__getitem__, step.terms))
         count = 1
-        tape = step.operation is not Operation.DETACH and any(taped[register] for register in inputs)
+        tape = step.operation is not Operation.DETACH and any(map(taped.__getitem__, inputs))
         if step.operation is Operation.APPLY:
             arrow = diagram.arrow(step.arrow)
             component = diagram.component(arrow.component)
@@ -44,15 +43,16 @@ def allocate(diagram: Diagram, terms: Sequence[Term], order: Sequence[Step]) -> 
             tape = tape or (component.has_parameters and not component.training.is_frozen)
         outputs = tuple(range(len(taped), len(taped) + count))
         taped.extend([tape] * count)
-        instruction = Instruction(step.operation, step.runtime, inputs, outputs, tape=tape)
+        made = (step.operation, step.runtime, inputs, outputs, (), tape)
         if step.operation is Operation.LOAD and step.column is not None:
-            instruction = replace(instruction, source=step.column.source, column=step.column.column)
+            instruction = Instruction(*made, source=step.column.source, column=step.column.column)
         elif step.operation is Operation.APPLY:
-            instruction = replace(instruction, arrow=step.arrow, application=applications)
-            applications += 1
+            instruction = Instruction(*made, arrow=step.arrow, application=step.id)
         elif step.operation is Operation.DIVERGE:
-            instruction = replace(instruction, agreement=step.place)
+            instruction = Instruction(*made, agreement=step.place)
             places[step.place] = outputs[0]
+        else:
+            instruction = Instruction(*made)
         instructions.append(instruction)
         for term in step.computes:
             entry = terms[term]
@@ -70,7 +70,10 @@ def bury(instructions: Sequence[Instruction], kept: Collection[int]) -> list[Ins
     for register in sorted(last):
         if register not in kept:
             dead[last[register]].append(register)
-    return [replace(instruction, dead=tuple(d)) for instruction, d in zip(instructions, dead, strict=True)]
+    return [
+        replace(instruction, dead=tuple(d)) if d else instruction
+        for instruction, d in zip(instructions, dead, strict=True)
+    ]
 
 
 def islands(

@@ -6,7 +6,9 @@ meaning where they are. What the diagram then means is the checker's business.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bridge.diagram import ir
@@ -33,16 +35,26 @@ __all__ = [
 ]
 
 Choice = TypeVar("Choice", bound=Enum)
+Value = TypeVar("Value")
+
+
+@cache
+def choices(descriptor: Any, kind: type[Choice]) -> Mapping[int, Choice]:
+    """The members of our enum by the schema's numbers."""
+    values = descriptor.DESCRIPTOR.values_by_number
+    prefix = values[0].name.removesuffix("UNSPECIFIED")
+    return {number: kind[value.name.removeprefix(prefix)] for number, value in values.items() if number}
 
 
 def choice(where: str, descriptor: Any, kind: type[Choice], number: int) -> Choice:
     """The member of our enum for a number of the schema's; 0 and unknown numbers are refused."""
+    found: Choice | None = choices(descriptor, kind).get(number)
+    if found is not None:
+        return found
     value = descriptor.DESCRIPTOR.values_by_number.get(number)
     prefix = descriptor.DESCRIPTOR.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    if value is None or number == 0:
-        expected = f"one of {', '.join(prefix + member.name for member in kind)}"
-        raise FileError(where, expected, f"{number}" if value is None else value.name)
-    return kind[value.name.removeprefix(prefix)]
+    expected = f"one of {', '.join(prefix + member.name for member in kind)}"
+    raise FileError(where, expected, f"{number}" if value is None else value.name)
 
 
 def only(where: str, message: Message, *fields: str) -> None:
@@ -56,6 +68,21 @@ def present(where: str, message: Message, field: str) -> None:
     """Refuse the absence of a part."""
     if not message.HasField(field):
         raise FileError(where, f"a {field}", "none")
+
+
+class Known:
+    """The layer graphs and divergences of a file so far, by their bytes: equal ones are one object, and are read once."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[type[Message], bytes], Any] = {}
+
+    def once(self, message: Message, read: Callable[[], Value]) -> Value:
+        """What reading a message gives, or gave."""
+        key = type(message), message.SerializeToString(deterministic=True)
+        if key not in self.values:
+            self.values[key] = read()
+        value: Value = self.values[key]
+        return value
 
 
 VALUE_FIELDS = {
@@ -117,14 +144,14 @@ def source(message: diagram_pb2.Source) -> ir.Source:
     return ir.Source(message.name, tuple(ir.Column(column.name, column.space) for column in message.columns))
 
 
-def component(message: diagram_pb2.Component) -> ir.Component:
+def component(message: diagram_pb2.Component, known: Known) -> ir.Component:
     """A component with its body."""
     where = element("component", message.name)
     training = choice(f"{where}, training", diagram_pb2.Training, ir.Training, message.training)
     which = message.WhichOneof("body")
     body: ir.Body
     if which == "graph":
-        body = layer_graph(where, message.graph)
+        body = known.once(message.graph, lambda: layer_graph(where, message.graph))
     elif which == "torch":
         body = ir.TorchReference(message.torch.name)
     elif which == "julia":
@@ -155,7 +182,8 @@ def term(place: int, message: diagram_pb2.Term) -> ir.Term:
         only(where, message, "kind", "source", "column")
         return ir.ColumnTerm(message.source, message.column)
     if kind is TermKind.OUTPUT:
-        only(where, message, "kind", "arrow", "output", "arguments")
+        if message.source or message.column:
+            only(where, message, "kind", "arrow", "output", "arguments")
         return ir.OutputTerm(message.arrow, tuple(message.arguments), message.output)
     only(where, message, "kind", "arguments")
     if len(message.arguments) != 1:
@@ -168,12 +196,12 @@ def divergence(where: str, message: diagram_pb2.Divergence) -> ir.Divergence:
     return ir.Divergence(message.name, tuple(attribute(where, item) for item in message.attributes))
 
 
-def agreement(message: diagram_pb2.Agreement) -> ir.Agreement:
+def agreement(message: diagram_pb2.Agreement, known: Known) -> ir.Agreement:
     """An agreement."""
     where = element("agreement", message.name)
     present(where, message, "divergence")
     mask = message.mask.term if message.HasField("mask") else None
-    how = divergence(where, message.divergence)
+    how = known.once(message.divergence, lambda: divergence(where, message.divergence))
     return ir.Agreement(message.name, message.left, message.right, how, message.weight, mask)
 
 
@@ -200,14 +228,15 @@ def commute(message: diagram_pb2.Commute) -> ir.Commute:
 def diagram(where: str, message: diagram_pb2.Diagram) -> ir.Diagram:
     """A diagram with the tables as they are; errors about the file as a whole are about `where`."""
     check_version(where, DIAGRAM_FORMAT, message.format, message.schema_version)
+    known = Known()
     return ir.Diagram(
         message.name,
         tuple(map(space, message.spaces)),
         tuple(map(source, message.sources)),
-        tuple(map(component, message.components)),
+        tuple(component(item, known) for item in message.components),
         tuple(map(arrow, message.arrows)),
         tuple(term(place, item) for place, item in enumerate(message.terms)),
-        tuple(map(agreement, message.agreements)),
+        tuple(agreement(item, known) for item in message.agreements),
         tuple(map(commute, message.commutes)),
         tuple(ir.Output(output.name, output.term) for output in message.outputs),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from operator import is_
 from typing import Any, NoReturn
 
 from google.protobuf import json_format, text_format
@@ -18,6 +19,7 @@ from bridge.diagram.canonical import canonical
 from bridge.diagram.ir import Diagram
 from bridge.diagram.limits import MAX_FILE_BYTES
 from bridge.diagram.messages import quote, type_text
+from bridge.diagram.uncollected import uncollected
 from bridge.errors import FileError
 from bridge.schema import decode, encode
 from bridge.schema.generated import diagram_pb2
@@ -58,9 +60,23 @@ def from_bytes(data: bytes, where: str = "bytes") -> Diagram:
     except (DecodeError, ValueError) as error:
         scan(data, diagram_pb2.Diagram, where)
         raise FileError(where, "a diagram in protobuf's binary form", one_line(error)) from None
-    if message.SerializeToString(deterministic=True) != data:  # not canonical, or with unknown fields, which were dropped
+    same = message.SerializeToString(deterministic=True) == data
+    if not same:  # not canonical, or with unknown fields, which were dropped
         scan(data, diagram_pb2.Diagram, where)
-    return canonical(decode.diagram(where, message))
+    with uncollected():
+        written = decode.diagram(where, message)
+        diagram = canonical(written)
+    if same and is_unchanged(written, diagram):
+        diagram.memo["identity"] = hashlib.sha256(data).hexdigest()
+    return diagram
+
+
+def is_unchanged(written: Diagram, diagram: Diagram) -> bool:
+    """Whether a diagram was in canonical form as it was written. Equality would not do: −0.0 equals 0.0."""
+    tables = ("spaces", "sources", "components", "arrows", "agreements", "commutes", "outputs")
+    pairs = ((getattr(written, table), getattr(diagram, table)) for table in tables)
+    kept = all(len(old) == len(new) and all(map(is_, old, new)) for old, new in pairs)
+    return kept and written.terms == diagram.terms
 
 
 def to_text(diagram: Diagram) -> str:
@@ -130,4 +146,8 @@ def check_size(where: str, size: int) -> None:
 
 def identity(diagram: Diagram) -> str:
     """The SHA-256 of the canonical bytes, in hexadecimal: what a diagram is, whatever wrote it down."""
-    return hashlib.sha256(to_bytes(diagram)).hexdigest()
+    diagram = canonical(diagram)
+    known: str | None = diagram.memo.get("identity")
+    if known is None:
+        known = diagram.memo["identity"] = hashlib.sha256(to_bytes(diagram)).hexdigest()
+    return known

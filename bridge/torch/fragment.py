@@ -31,7 +31,8 @@ class FragmentProgram:
     def __init__(
         self, fragment: plan_pb2.Fragment, modules: Mapping[str, nn.Module], keep_buffers: bool = False
     ) -> None:
-        self.components = tuple(decode.component(message) for message in fragment.components)
+        known = decode.Known()
+        self.components = tuple(decode.component(message, known) for message in fragment.components)
         self.modules = dict(modules)
         self.element = f"island of {', '.join(component.name for component in self.components)}"
         self.inputs, self.outputs = tuple(fragment.inputs), tuple(fragment.outputs)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bridge.train.change import change
 from bridge.train.checkpoint import Checkpoint, Cursor, load_checkpoint, save_checkpoint
 from bridge.train.data import Data
 from bridge.train.fit import History, Step, fit
 from bridge.train.optimizers import OPTIMIZERS, make_optimizer
 from bridge.train.order import order
+from bridge.train.weights import load_weights, read_weights, save_weights
 
 __all__ = [
     "OPTIMIZERS",
@@ -15,9 +17,13 @@ __all__ = [
     "Data",
     "History",
     "Step",
+    "change",
     "fit",
     "load_checkpoint",
+    "load_weights",
     "make_optimizer",
     "order",
+    "read_weights",
     "save_checkpoint",
+    "save_weights",
 ]

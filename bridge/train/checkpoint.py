@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from bridge.errors import BindingError, FileError
 from bridge.schema import identity
+from bridge.schema.tensor_header import parse_json
 from bridge.torch.objective import Objective
 from bridge.train.optimizer_state import Slots, read_state, set_state
 from bridge.train.optimizers import optimizer_name, optimizer_options
-from bridge.train.tensor_file import parse_json, read_tensors, write_tensors
+from bridge.train.tensor_file import read_tensors, write_tensors
+from bridge.train.variables import Key, buffers, owners, pairs, parameters, read_aliases, require_aliases
 
 __all__ = ["Checkpoint", "Cursor", "load_checkpoint", "save_checkpoint"]
 
@@ -65,7 +67,7 @@ class Checkpoint:
         where, name = f"file '{self.path}', optimizer", optimizer_name(optimizer)
         if name != self.optimizer:
             raise BindingError(where, f"'{name}'", f"'{self.optimizer}'" if self.optimizer else "none")
-        set_state(optimizer, dict(_parameters(objective)), self.slots, where)
+        set_state(optimizer, dict(parameters(objective)), self.slots, where)
 
 
 def save_checkpoint(
@@ -82,21 +84,13 @@ def save_checkpoint(
     UnsupportedError for an optimizer that can't be saved.
     """
     cursor = cursor or Cursor()
-    names: dict[int, str] = {}
-    aliases: dict[str, str] = {}
-    tensors: dict[str, Tensor] = {}
-    for (component, parameter_path), parameter in _parameters(objective):
-        name = f"{component}/{parameter_path}"
-        owner = names.setdefault(id(parameter), name)
-        if owner == name:
-            tensors[f"parameters/{name}"] = parameter
-        else:
-            aliases[name] = owner
-    tensors.update((f"buffers/{component}/{name}", buffer) for (component, name), buffer in _buffers(objective))
+    owned, aliases = owners(objective)
+    tensors: dict[str, Tensor] = {f"parameters/{'/'.join(key)}": parameter for key, parameter in owned.items()}
+    tensors.update((f"buffers/{'/'.join(key)}", buffer) for key, buffer in buffers(objective))
     described = None
     if optimizer is not None:
         described = {"name": optimizer_name(optimizer), "options": optimizer_options(optimizer)}
-        slots = read_state(optimizer, dict(_parameters(objective)))
+        slots = read_state(optimizer, dict(parameters(objective)))
         tensors.update((f"optimizer/{'/'.join(key)}", slot) for key, slot in slots.items())
     fields = {
         "version": VERSION,
@@ -105,7 +99,7 @@ def save_checkpoint(
         "position": cursor.position,
         "seed": cursor.seed % WORD,
         "optimizer": described,
-        "aliases": aliases,
+        "aliases": {"/".join(alias): "/".join(owner) for alias, owner in aliases.items()},
     }
     write_tensors(path, tensors, {KEY: json.dumps(fields, sort_keys=True, ensure_ascii=False, allow_nan=False)})
 
@@ -126,12 +120,14 @@ def load_checkpoint(path: str | PathLike[str], objective: Objective, optimizer: 
     fields = _fields(metadata, where)
     name, options = _optimizer(fields["optimizer"], f"{where}, optimizer")
     sections = _sections(tensors, name, where)
-    aliases = _aliases(fields["aliases"], sections["parameters"], where)
+    aliases = read_aliases(fields["aliases"], sections["parameters"], where)
     wanted = identity(objective.diagram)
     if fields["diagram"] != wanted:
         raise BindingError(f"{where}, diagram", f"the identity {wanted}", fields["diagram"])
-    changes = [*_matched(objective, sections["parameters"], aliases, where)]
-    changes += _pairs(dict(_buffers(objective)), sections["buffers"], "buffers", where)
+    owned, shared = owners(objective)
+    require_aliases(shared, aliases, where)
+    changes = [*pairs(owned, sections["parameters"], "parameters/", where)]
+    changes += pairs(dict(buffers(objective)), sections["buffers"], "buffers/", where)
     slots = {(c, *p.rpartition("/")[::2]): tensor for (c, p), tensor in sections["optimizer"].items()}
     cursor = Cursor(fields["epoch"], fields["position"], fields["seed"])
     checkpoint = Checkpoint(str(path), cursor, name, options, slots)
@@ -141,24 +137,6 @@ def load_checkpoint(path: str | PathLike[str], objective: Objective, optimizer: 
         for target, value in changes:
             target.copy_(value)
     return checkpoint
-
-
-Key = tuple[str, str]
-
-
-def _parameters(objective: Objective) -> Iterator[tuple[Key, nn.Parameter]]:
-    for component, module in objective.components.items():
-        for path, parameter in module.named_parameters():
-            yield (component, path), parameter
-
-
-def _buffers(objective: Objective) -> Iterator[tuple[Key, Tensor]]:
-    """Those that a `state_dict` has."""
-    for component, module in objective.components.items():
-        kept = module.state_dict(keep_vars=True)
-        for path, buffer in module.named_buffers():
-            if path in kept:
-                yield (component, path), buffer
 
 
 def _fields(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
@@ -218,53 +196,3 @@ def _sections(tensors: Mapping[str, Tensor], optimizer: str, where: str) -> dict
             raise FileError(element, "one I64 from 0", "something else")
         sections[section][component, path] = tensor
     return sections
-
-
-def _aliases(found: Mapping[str, str], parameters: Mapping[Key, Tensor], where: str) -> dict[Key, Key]:
-    aliases: dict[Key, Key] = {}
-    for alias, owner in found.items():
-        one, two = alias.partition("/")[::2], owner.partition("/")[::2]
-        if not all((*one, *two)) or one in parameters or two not in parameters:
-            element = f"{where}, alias '{alias}'"
-            raise FileError(element, "another name of a parameter of the file", f"'{owner}'")
-        aliases[one] = two
-    return aliases
-
-
-def _matched(
-    objective: Objective, found: Mapping[Key, Tensor], aliases: Mapping[Key, Key], where: str
-) -> Iterator[tuple[Tensor, Tensor]]:
-    owners: dict[int, Key] = {}
-    targets: dict[Key, Tensor] = {}
-    shared: dict[Key, Key] = {}
-    for key, parameter in _parameters(objective):
-        owner = owners.setdefault(id(parameter), key)
-        if owner == key:
-            targets[key] = parameter
-        else:
-            shared[key] = owner
-    if shared != aliases:
-        raise BindingError(f"{where}, aliases", _listing(shared), _listing(aliases))
-    return _pairs(targets, found, "parameters", where)
-
-
-def _pairs(
-    targets: Mapping[Key, Tensor], found: Mapping[Key, Tensor], section: str, where: str
-) -> Iterator[tuple[Tensor, Tensor]]:
-    for key in sorted({*targets, *found}):
-        element = f"{where}, tensor '{section}/{'/'.join(key)}'"
-        if key not in found:
-            raise BindingError(element, _type(targets[key]), "none")
-        if key not in targets:
-            raise BindingError(element, "none", _type(found[key]))
-        if _type(found[key]) != _type(targets[key]):
-            raise BindingError(element, _type(targets[key]), _type(found[key]))
-        yield targets[key], found[key]
-
-
-def _type(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
-
-
-def _listing(aliases: Mapping[Key, Key]) -> str:
-    return ", ".join(f"{'/'.join(a)} for {'/'.join(b)}" for a, b in sorted(aliases.items())) or "none"

@@ -13,9 +13,9 @@ import SHA
 import SHA: sha256
 
 export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Objective, Plan, TORCH, TorchReference, agree!,
-       arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, huber, index!,
-       info_nce, kl, load, load_checkpoint!, loss, losses_and_gradients, mae, mse, output!, plan, save, save_checkpoint,
-       source!, space!, train!
+       arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, freeze, huber,
+       index!, info_nce, kl, load, load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, mse, output!, plan,
+       read_weights, save, save_checkpoint, save_weights, source!, space!, tie, train!, unfreeze, untie
 
 include("wire.jl")
 include("schema.jl")
@@ -44,6 +44,10 @@ include("layers/smooth_activations.jl")
 include("layers/softmax.jl")
 include("layers/softmax_loops.jl")
 include("layers/layer_norm.jl")
+include("layers/feature_norm.jl")
+include("layers/feature_loops.jl")
+include("layers/batch_norm.jl")
+include("layers/group_norm.jl")
 include("layers/shapes.jl")
 include("layers/walks.jl")
 include("layers/arithmetic.jl")
@@ -67,6 +71,9 @@ include("layers/rnn.jl")
 include("layers/attention_blocks.jl")
 include("layers/attention.jl")
 include("layers/multi_head_attention.jl")
+include("train/philox.jl")
+include("layers/dropout.jl")
+include("layers/embedding.jl")
 include("layers/table.jl")
 
 include("diagram/ir.jl")
@@ -86,6 +93,8 @@ include("schema/decode.jl")
 include("schema/encode.jl")
 include("schema/files.jl")
 include("diagram/write_layers.jl")
+include("diagram/operations/training.jl")
+include("diagram/operations/tie.jl")
 include("diagram/builder.jl")
 include("diagram/show.jl")
 include("plan/plans.jl")
@@ -100,7 +109,6 @@ include("divergences/kullback_leibler.jl")
 include("divergences/cosine.jl")
 include("divergences/info_nce.jl")
 include("divergences/table.jl")
-include("train/philox.jl")
 include("train/order.jl")
 include("train/rules.jl")
 include("train/optimizer.jl")
@@ -146,6 +154,7 @@ include("objective/feed.jl")
 include("objective/train.jl")
 include("objective/resume.jl")
 include("objective/requests.jl")
+include("objective/weights.jl")
 include("warm_up.jl")
 
 include("precompile.jl")

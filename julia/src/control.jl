@@ -8,13 +8,17 @@ function control(request::Schema.Request)
     request.collect === nothing || return Schema.Response(counts = collect_garbage(request.collect))
     request.statistics === nothing || return Schema.Response(counts = statistics(request.statistics))
     request.last_error === nothing || return Schema.Response(failure = last_failure(request.last_error))
-    request.compile === nothing || return Schema.Response(compiled = compile(request.compile))
-    request.differentiate === nothing || return Schema.Response(differentiated = differentiate(request.differentiate))
-    request.evaluate === nothing || return Schema.Response(evaluated = evaluate(request.evaluate))
-    request.prepare === nothing || return Schema.Response(prepared = prepare(request.prepare))
-    request.advance === nothing || return Schema.Response(advanced = advance(request.advance))
+    request.compile === nothing || return Schema.Response(compiled = driven(compile, request.compile))
+    request.differentiate === nothing ||
+        return Schema.Response(differentiated = driven(differentiate, request.differentiate))
+    request.evaluate === nothing || return Schema.Response(evaluated = driven(evaluate, request.evaluate))
+    request.prepare === nothing || return Schema.Response(prepared = driven(prepare, request.prepare))
+    request.advance === nothing || return Schema.Response(advanced = driven(advance, request.advance))
     throw(BridgeError("control request", "one of those in control.proto", "none"))
 end
+
+# Whatever is called by its name is compiled with this function: half a minute in Julia 1.5, before the first handshake.
+driven(f, request) = Base.invokelatest(f, request)
 
 function hello(h::Schema.Hello)
     sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
@@ -50,11 +54,11 @@ function load_island(r::Schema.Load)
     fragment === nothing && throw(BridgeError("request to load", "a fragment", "none"))
     instances = [id == 0 ? nothing : held(Instance, id) for id in r.instances]
     island = lower(fragment, instances)
-    n, m = length(island.inputs), length(island.parameters)
-    inputs_retained, outputs_retained = retained(island.steps, island.places, n, m, island.outputs)
+    n, m, b = length(island.inputs), length(island.parameters), length(island.buffers)
+    inputs_retained, outputs_retained = retained(island.steps, island.places, n, m, b, island.outputs)
     placed = [gradient_is_placed(island.places, v, island.outputs) for v in 1:n]
     return Schema.Loaded(island = hold(specialised(island)), outputs_filled = [v != 0 for v in island.output_places],
-                         gradients_filled = vcat(placed, [p.array === nothing for p in island.parameters]),
+                         gradients_filled = vcat(placed, [p.array === nothing for p in island.parameters], falses(b)),
                          inputs_retained = inputs_retained, outputs_retained = outputs_retained)
 end
 

@@ -30,16 +30,19 @@ end
 
 "Each side has a source, the left one's."
 function check_same_source(d::Diagram, agreement::Agreement, where)
-    sources = term_sources(d)
-    first_one = sources[agreement.left]
-    for (side, term) in (("left", agreement.left), ("right", agreement.right), ("mask", agreement.mask))
-        term === nothing && continue
-        found = sources[term]
-        found === nothing && refuse_sourceless("$where, $side")
-        found == first_one ||
-            refuse("$where, $side", "a term of source $(quoted(first_one)), left's", "one of source $(quoted(found))",
-                   side == "mask" ? "mask" : "parallel")
-    end
+    sources, mask = term_sources(d), agreement.mask
+    check_side_source(sources, agreement.left, agreement.left, where, "left")
+    check_side_source(sources, agreement.left, agreement.right, where, "right")
+    mask === nothing || check_side_source(sources, agreement.left, mask, where, "mask")
+    return nothing
+end
+
+function check_side_source(sources, left::Int, term::Int, where, side::String)
+    wanted, found = sources[left], sources[term]
+    found === nothing && refuse_sourceless("$where, $side")
+    found == wanted ||
+        refuse("$where, $side", "a term of source $(quoted(wanted)), left's", "one of source $(quoted(found))",
+               side == "mask" ? "mask" : "parallel")
     return nothing
 end
 

@@ -45,17 +45,19 @@ identity(d::Diagram) = bytes2hex(digest(d))
 
 digest(d::Diagram) = sha256(write_bytes(d))
 
-"How errors call a file; only `.pb` files are read and written here."
-function described(path::AbstractString)
+"How errors call a file, and its suffix, which has to be one of these."
+function described(path::AbstractString, suffixes::String...)
     where, suffix = "file $(quoted(path))", last(splitext(path))
-    suffix == ".pb" || refuse_file(where, "a name that ends in .pb", isempty(suffix) ? "no suffix" : suffix)
-    return where
+    suffix in suffixes ||
+        refuse_file(where, "a name that ends in $(join(suffixes, ", "))", isempty(suffix) ? "no suffix" : suffix)
+    return where, suffix
 end
 
 """
     load(path) -> Diagram
 
-Read a diagram from a `.pb` file. It is checked and made canonical, and no code runs.
+Read a diagram from a `.pb` file, or from a `.safetensors` file of weights that has it in it (`save_weights`). It is checked
+and made canonical, and no code runs.
 
 ```jldoctest
 julia> using DiagramBridge
@@ -69,7 +71,8 @@ Diagram("empty"): 0 spaces, 0 arrows, 0 terms, 0 agreements
 ```
 """
 function load(path::AbstractString)
-    where = described(path)
+    where, suffix = described(path, ".pb", ".safetensors")
+    suffix == ".safetensors" && return read_bytes(diagram_inside(path, where), "$where, diagram")
     bytes = try
         open(file -> read(file, MAX_FILE_BYTES + 1), path)
     catch e
@@ -85,7 +88,7 @@ end
 Write a diagram to a `.pb` file, which is replaced as a whole or not at all.
 """
 function save(path::AbstractString, d::Diagram)
-    where, bytes = described(path), write_bytes(d)
+    where, bytes = first(described(path, ".pb")), write_bytes(d)
     target = ispath(path) ? realpath(path) : abspath(path) # a link stays a link
     try
         partial = tempname(dirname(target))

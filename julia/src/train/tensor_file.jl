@@ -32,11 +32,44 @@ function read_tensors(path::AbstractString)
 end
 
 function tensors_of(bytes::Vector{UInt8}, element::String)
+    layouts, data, metadata = layouts_of(bytes, element)
+    return Dict{String,Array}(layout.name => tensor(bytes, data, layout) for layout in layouts), metadata
+end
+
+"Where the tensors are, the number of bytes before them, and the metadata."
+function layouts_of(bytes::Vector{UInt8}, element::String)
     header, data = read_header(bytes, element)
     metadata = metadata_of(pop!(header, "__metadata__", Dict{String,Any}()), element)
-    layouts = [TensorLayout(name, info, element) for (name, info) in header]
+    layouts = TensorLayout[TensorLayout(name, info, element) for (name, info) in header]
     check_layouts(layouts, length(bytes) - data, element)
-    return Dict{String,Array}(layout.name => tensor(bytes, data, layout) for layout in layouts), metadata
+    return layouts, data, metadata
+end
+
+"""
+    map_tensors(path) -> (tensors::Dict{String,Array}, metadata::Dict{String,String})
+
+As `read_tensors`, with arrays that are the file's own pages, read when they are looked at. Writing to one changes memory and
+not the file. A file that can't be opened for writing, which Mmap wants for that, is read instead.
+"""
+function map_tensors(path::AbstractString)
+    element = "file '$path'"
+    isfile(path) || throw(BridgeError(element, "a file that can be read", "none"))
+    filesize(path) >= 8 || throw(BridgeError(element, "at least 8 bytes", "$(filesize(path))"))
+    io = try
+        open(path, "r+")
+    catch e
+        e isa SystemError || rethrow()
+        return read_tensors(path)
+    end
+    try
+        bytes = Mmap.mmap(io, Vector{UInt8}, filesize(path); shared = false)
+        layouts, data, metadata = layouts_of(bytes, element)
+        found = Dict{String,Array}(l.name => mapped_tensor(io, bytes, data, l) for l in layouts)
+        finalize(bytes)
+        return found, metadata
+    finally
+        close(io)
+    end
 end
 
 "The header, and the number of bytes before the tensors."
@@ -113,6 +146,15 @@ function tensor(bytes::Vector{UInt8}, data::Int, layout::TensorLayout)
         unsafe_copyto!(to, from, layout.stop - layout.start)
     end
     return made
+end
+
+function mapped_tensor(io::IO, bytes::Vector{UInt8}, data::Int, layout::TensorLayout)
+    T, at = layout.type, data + layout.start
+    if T === Bool || layout.start == layout.stop || !iszero(at % sizeof(T))
+        return tensor(bytes, data, layout)
+    end
+    dimensions = reverse(Tuple(layout.shape))
+    return Mmap.mmap(io, Array{T,length(dimensions)}, dimensions, at; shared = false)
 end
 
 """

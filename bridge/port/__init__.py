@@ -1,0 +1,9 @@
+"""Modules and weights that move between PyTorch, portable layers and other formats."""
+
+from __future__ import annotations
+
+from bridge.port.from_torch import from_torch
+from bridge.port.ported import Ported
+from bridge.port.to_torch import to_torch
+
+__all__ = ["Ported", "from_torch", "to_torch"]

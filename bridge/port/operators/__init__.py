@@ -1,0 +1,28 @@
+"""ATen operators as portable layers: one function each, by the name of its overload."""
+
+from __future__ import annotations
+
+from bridge.port.interpret import Operator
+from bridge.port.operators import (
+    arithmetic,
+    attention,
+    convolution,
+    elementary,
+    normalization,
+    pooling,
+    recurrent,
+    shaping,
+)
+
+__all__ = ["OPERATORS"]
+
+OPERATORS: dict[str, Operator] = {
+    **elementary.OPERATORS,
+    **arithmetic.OPERATORS,
+    **shaping.OPERATORS,
+    **convolution.OPERATORS,
+    **pooling.OPERATORS,
+    **normalization.OPERATORS,
+    **recurrent.OPERATORS,
+    **attention.OPERATORS,
+}

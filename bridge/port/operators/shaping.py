@@ -1,0 +1,348 @@
+"""The same numbers in other axes, parts of them, and several tensors side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bridge.port.arrangement import BATCH, Arrangement, Factor, Kind
+from bridge.port.interpret import Arguments, Operator, Program
+from bridge.port.operators.arithmetic import number_of
+from bridge.port.sizes import Size
+from bridge.port.traced import Filled, Known, Laid, Stacked, Traced
+from bridge.port.translation import Translation, sample_shape
+from bridge.port.weights import Weight
+
+__all__ = ["OPERATORS", "places", "select"]
+
+
+def moved(change: Any) -> Operator:
+    """An operator that gives numbers other axes: of parameters their places move, filled tensors only change shape."""
+
+    def ported(t: Program, a: Arguments) -> Any:
+        x = a["self"]
+        number = number_of(x) if isinstance(x, (Filled, Known)) else None
+        if number is not None:
+            made = [Filled(shape, number) for shape in t.shapes]
+            return made if t.returns_list() else made[0]
+        if isinstance(x, Weight):
+            return rearranged(t, x, {name: _plain(value) for name, value in a.items() if name != "self"})
+        return change(t, a, x)
+
+    return ported
+
+
+def rearranged(t: Program, x: Weight, arguments: Mapping[str, Any]) -> Any:
+    """What the operator at hand makes of a parameter, where it only moves numbers."""
+    made = t.call(x.places_wanted(), arguments)
+    if isinstance(made, (list, tuple)):
+        return [replace(x, places=places) for places in made]
+    return replace(x, places=made)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.number if isinstance(value, Size) else value
+
+
+def view(t: Program, a: Arguments, x: Traced) -> Traced:
+    """The numbers in axes of other sizes."""
+    return t.view(t.laid(x), t.shape)
+
+
+def flatten(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Some neighbouring axes to one; all of the sample's are a flatten."""
+    laid = t.laid(x)
+    count = len(laid.shape)
+    whole = (a["start_dim"] % count, a["end_dim"] % count) == (1, count - 1) if count else False
+    return t.view(laid, t.shape, "flatten" if whole else "reshape")
+
+
+def permute(t: Program, a: Arguments, x: Traced) -> Traced:
+    """All axes in another order."""
+    return _permuted(t, x, [dim % len(t.shape) for dim in a["dims"]])
+
+
+def transpose(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Two axes in each other's place."""
+    return _swapped(t, x, a["dim0"], a["dim1"])
+
+
+def transpose_matrix(t: Program, a: Arguments, x: Traced) -> Traced:
+    """The last two axes in each other's place."""
+    return _swapped(t, x, -1, -2) if len(t.shape) > 1 else x
+
+
+def _swapped(t: Program, x: Traced, one: int, two: int) -> Traced:
+    order = list(range(len(t.shape)))
+    order[one], order[two] = order[two], order[one]
+    return _permuted(t, x, order)
+
+
+def movedim(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Some axes to other places."""
+    given = [value if isinstance(value, list) else [value] for value in (a["source"], a["destination"])]
+    count = len(t.shape)
+    source, destination = ([place % count for place in places] for places in given)
+    rest = iter(k for k in range(count) if k not in source)
+    return _permuted(t, x, [source[destination.index(k)] if k in destination else next(rest) for k in range(count)])
+
+
+def _permuted(t: Translation, x: Traced, order: Sequence[int]) -> Traced:
+    if isinstance(x, Stacked):
+        axis, rest = order.index(x.axis), [k - (k > x.axis) for k in order if k != x.axis]
+        return Stacked(tuple(_permuted(t, part, rest) for part in x.parts), axis)
+    return t.permuted(t.laid(x), order)
+
+
+def unsqueeze(t: Program, a: Arguments, x: Traced) -> Traced:
+    """A new axis of size 1."""
+    laid = t.laid(x)
+    return t.eager(replace(laid, arrangement=laid.arrangement.inserted(a["dim"] % len(t.shape))))
+
+
+def squeeze(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Without axes of size 1."""
+    laid = t.laid(x)
+    count, dims = len(laid.shape), a.get("dim", list(range(len(laid.shape))))
+    for place in sorted({dim % count for dim in (dims if isinstance(dims, list) else [dims])}, reverse=True):
+        if laid.shape[place] == Size():
+            laid = replace(laid, arrangement=laid.arrangement.removed(place))
+    return t.eager(laid)
+
+
+def expand(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Copies along axes of size 1."""
+    laid = t.laid(x)
+    return t.eager(replace(laid, arrangement=laid.arrangement.expanded(t.shape)))
+
+
+def repeat(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Copies of the whole, along new axes or those of size 1."""
+    laid = t.laid(x)
+    inner = (Size(),) * (len(t.shape) - len(laid.shape)) + laid.shape
+    times = [size if isinstance(size, Size) else Size(size) for size in a["repeats"]]
+    for size, count in zip(inner, times, strict=True):
+        t.require(Size() in (size, count), "copies along axes of size 1", f"{count} along one of size {size}")
+    return t.eager(replace(laid, arrangement=laid.arrangement.expanded(t.shape)))
+
+
+def select(t: Translation, x: Traced, axis: int, index: int) -> Traced:
+    """One place along an axis, which goes away."""
+    if isinstance(x, Filled):
+        return Filled((*x.shape[:axis], *x.shape[axis + 1 :]), x.number)
+    if isinstance(x, Stacked):
+        if axis == x.axis:
+            return x.parts[index]
+        inner = axis - (axis > x.axis)
+        return Stacked(tuple(select(t, part, inner, index) for part in x.parts), x.axis - (axis < x.axis))
+    laid = t.laid(x)
+    group = laid.arrangement.axes[axis]
+    if all(factor.kind is Kind.COPIES for factor in group):
+        return t.eager(replace(laid, arrangement=laid.arrangement.removed(axis)))
+    cut = _cut(t, laid, axis, index, index + 1, 1)
+    return t.eager(replace(cut, arrangement=cut.arrangement.removed(axis)))
+
+
+def _cut(t: Translation, x: Laid, axis: int, start: int, stop: int, step: int) -> Laid:
+    """Part of an axis. Where it is the slow part of one of the sample's axes, that one is cut as it is."""
+    group = x.arrangement.axes[axis]
+    if BATCH in group:
+        t.refuse_mixing(f"some of the samples of {t.describe(x)}")
+    if len(group) == 1 and step == 1 and group[0].kind is Kind.SAMPLE:
+        for place, own in enumerate(x.arrangement.sample):
+            if own and own[0] is group[0]:
+                inner = sample_shape([own[1:]])[0]
+                if not isinstance(inner, int):
+                    break
+                value = t.slice(x.value, place, start * inner, stop * inner)
+                return Laid(value, x.arrangement.with_factor(group[0], _group(stop - start)))
+    x = t.settled(x)
+    place = [k for k, own in enumerate(x.arrangement.axes) if own != (BATCH,)].index(axis)
+    value = t.slice(x.value, place, start, stop, step)
+    made = _group(len(range(start, stop, step)))
+    axes, sample = list(x.arrangement.axes), list(x.arrangement.sample)
+    axes[axis] = sample[place] = made
+    return Laid(value, Arrangement(tuple(axes), tuple(sample)))
+
+
+def _group(size: int) -> tuple[Factor, ...]:
+    return Arrangement.plain([Size(size)]).sample[0]
+
+
+def select_int(t: Program, a: Arguments, x: Traced) -> Traced:
+    """`x[…, index, …]`."""
+    axis = a["dim"] % (len(t.shape) + 1)
+    size = _length(t, x, axis)
+    return select(t, x, axis, int(_plain(a["index"])) % size)
+
+
+def _length(t: Translation, x: Traced, axis: int) -> int:
+    if isinstance(x, Stacked) and axis == x.axis:
+        return len(x.parts)
+    laid = t.laid(x)
+    if laid.shape[axis].variables and BATCH in laid.arrangement.axes[axis]:
+        t.refuse_mixing(f"some of the samples of {t.describe(laid)}")
+    t.require(not laid.shape[axis].variables, "a fixed size along the axis that is cut", laid.shape[axis])
+    return laid.shape[axis].number
+
+
+def slice_tensor(t: Program, a: Arguments, x: Traced) -> Traced:
+    """`x[…, start:end:step, …]`."""
+    laid = t.laid(x)
+    axis = a["dim"] % len(laid.shape)
+    start, end = (None if a[name] is None else int(_plain(a[name])) for name in ("start", "end"))
+    if start in (None, 0) and t.shape == laid.shape:
+        return laid
+    chosen = range(*slice(start, end, a["step"]).indices(_length(t, laid, axis)))
+    return t.eager(_cut(t, laid, axis, chosen.start, chosen.stop, chosen.step))
+
+
+def unbind(t: Program, a: Arguments, x: Traced) -> Any:
+    """Every place along an axis."""
+    return places(t, x, a["dim"] % (len(t.shape) + 1))
+
+
+def places(t: Translation, x: Traced, axis: int) -> list[Traced]:
+    """Every place along an axis, which goes away."""
+    if isinstance(x, Filled) or (isinstance(x, Stacked) and axis == x.axis):
+        count = len(x.parts) if isinstance(x, Stacked) else x.shape[axis].number
+        return [select(t, x, axis, index) for index in range(count)]
+    laid = t.laid(x)
+    length = _length(t, laid, axis)
+    group = laid.arrangement.axes[axis]
+    if length == 1 or all(factor.kind is Kind.COPIES for factor in group):
+        return [select(t, laid, axis, index) for index in range(length)]
+    parts = _parts(t, laid, axis, [1] * length)
+    return [t.eager(replace(part, arrangement=part.arrangement.removed(axis))) for part in parts]
+
+
+def split(t: Program, a: Arguments, x: Traced) -> Any:
+    """Parts of given sizes along an axis."""
+    laid = t.laid(x)
+    axis = a["dim"] % len(laid.shape)
+    _length(t, laid, axis)
+    return _parts(t, laid, axis, [shape[axis].number for shape in t.shapes])
+
+
+def _parts(t: Translation, x: Laid, axis: int, sizes: Sequence[int]) -> list[Laid]:
+    """Parts of these sizes along an axis of a fixed size."""
+    if len(sizes) == 1:
+        return [x]
+    x = t.settled(x)
+    place = [k for k, own in enumerate(x.arrangement.axes) if own != (BATCH,)].index(axis)
+    shape = x.value.shape
+    shapes = [(*shape[:place], size, *shape[place + 1 :]) for size in sizes]
+    values = t.emit("split", [x.value], shapes, axis=place - len(shape), sizes=tuple(sizes))
+    made = []
+    for size, value in zip(sizes, values, strict=True):
+        axes, sample = list(x.arrangement.axes), list(x.arrangement.sample)
+        axes[axis] = sample[place] = _group(size)
+        made.append(Laid(value, Arrangement(tuple(axes), tuple(sample))))
+    return made
+
+
+def cat(t: Program, a: Arguments) -> Traced:
+    """Tensors side by side along an axis."""
+    parts, count = a["tensors"], len(t.shape)
+    axis = a["dim"] % count
+    padded = _padded(t, parts, axis)
+    if padded is not None:
+        return padded
+    made = [t.settled(t.laid(part, "each part")) for part in parts]
+    first = t.require_alike(made)
+    if any(BATCH in part.arrangement.axes[axis] for part in made):
+        t.refuse_mixing("more samples beside those of a batch")
+    place = sum(own != (BATCH,) for own in first.axes[:axis])
+    value = t.concat([part.value for part in made], place)
+    axes, sample = list(first.axes), list(first.sample)
+    axes[axis] = sample[place] = _group(t.shape[axis].number)
+    return t.eager(Laid(value, Arrangement(tuple(axes), tuple(sample))))
+
+
+def _padded(t: Translation, parts: Sequence[Traced], axis: int) -> Traced | None:
+    """One tensor with a constant number before or after it."""
+    tensors = [k for k, part in enumerate(parts) if not isinstance(part, (Filled, Known))]
+    numbers = {number_of(part) for k, part in enumerate(parts) if k not in tensors}
+    if len(tensors) != 1 or len(numbers) != 1 or None in numbers:
+        return None
+    lengths = [
+        (part.shape[axis].number if isinstance(part, Filled) else part.tensor.shape[axis] if isinstance(part, Known) else 0)
+        for part in parts
+    ]
+    before, after = sum(lengths[: tensors[0]]), sum(lengths[tensors[0] + 1 :])
+    (number,) = numbers
+    assert number is not None
+    return pad_axes(t, t.laid(parts[tensors[0]]), {axis: (before, after)}, number)
+
+
+def pad_axes(t: Translation, x: Laid, amounts: dict[int, tuple[int, int]], number: float) -> Laid:
+    """A number before and after what there is, so many times by axis."""
+    laid = t.settled(x)
+    if any(BATCH in laid.arrangement.axes[axis] for axis in amounts):
+        t.refuse_mixing("more samples beside those of a batch")
+    places = {axis: sum(own != (BATCH,) for own in laid.arrangement.axes[:axis]) for axis in amounts}
+    rank, first = len(laid.value.shape), min(places.values())
+    before, after = [0] * (rank - first), [0] * (rank - first)
+    axes, sample, shape = list(laid.arrangement.axes), list(laid.arrangement.sample), list(laid.value.shape)
+    for axis, (low, high) in amounts.items():
+        place = places[axis]
+        size = shape[place]
+        t.require(isinstance(size, int), "a fixed size along the axis that is padded", size)
+        before[place - first], after[place - first] = low, high
+        shape[place] = int(size) + low + high
+        axes[axis] = sample[place] = _group(int(size) + low + high)
+    value = t.one("pad", [laid.value], tuple(shape), before=tuple(before), after=tuple(after), value=float(number))
+    return t.eager(Laid(value, Arrangement(tuple(axes), tuple(sample))))
+
+
+def pad(t: Program, a: Arguments) -> Traced:
+    """`torch.nn.functional.pad` with a constant."""
+    x = t.laid(a["self"])
+    t.require(a.get("mode", "constant") == "constant", "mode constant", a.get("mode"))
+    pairs = list(zip(a["pad"][::2], a["pad"][1::2], strict=True))
+    amounts = {len(x.shape) - 1 - k: pair for k, pair in enumerate(pairs) if pair != (0, 0)}
+    t.require(all(min(pair) >= 0 for pair in pairs), "padding from 0", a["pad"])
+    return pad_axes(t, x, amounts, float(a.get("value") or 0)) if amounts else x
+
+
+def stack(t: Program, a: Arguments) -> Traced:
+    """Tensors side by side along a new axis."""
+    return Stacked(tuple(a["tensors"]), a["dim"] % len(t.shape))
+
+
+OPERATORS: dict[str, Operator] = {
+    **{name: moved(view) for name in ("aten.view.default", "aten.reshape.default", "aten._unsafe_view.default")},
+    "aten.unflatten.int": moved(view),
+    "aten.flatten.using_ints": moved(flatten),
+    "aten.permute.default": moved(permute),
+    "aten.transpose.int": moved(transpose),
+    "aten.swapaxes.default": lambda t, a: _swapped(t, a["self"], a["axis0"], a["axis1"]),
+    "aten.swapdims.default": moved(transpose),
+    "aten.t.default": moved(transpose_matrix),
+    "aten.numpy_T.default": moved(transpose_matrix),
+    "aten.mT.default": moved(transpose_matrix),
+    "aten.movedim.int": moved(movedim),
+    "aten.movedim.intlist": moved(movedim),
+    "aten.unsqueeze.default": moved(unsqueeze),
+    "aten.squeeze.dim": moved(squeeze),
+    "aten.squeeze.dims": moved(squeeze),
+    "aten.squeeze.default": moved(squeeze),
+    "aten.expand.default": moved(expand),
+    "aten.repeat.default": moved(repeat),
+    "aten.select.int": moved(select_int),
+    "aten.slice.Tensor": moved(slice_tensor),
+    "aten.narrow.default": moved(
+        lambda t, a, x: slice_tensor(t, {**a, "end": a["start"] + a["length"], "step": 1}, x)
+    ),
+    "aten.unbind.int": moved(unbind),
+    **{name: moved(split) for name in ("aten.split.Tensor", "aten.split_with_sizes.default", "aten.chunk.default")},
+    "aten.split.sizes": moved(split),
+    "aten.cat.default": cat,
+    "aten.concat.default": cat,
+    "aten.stack.default": stack,
+    "aten.pad.default": pad,
+    "aten.constant_pad_nd.default": pad,
+}

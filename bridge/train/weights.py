@@ -1,0 +1,126 @@
+"""Weights in a safetensors file that has the diagram in it too, which Python and Julia both read and write.
+
+The tensors are the parameters and buffers of every component, named `<component>/<path>`. A parameter that several
+components share is there once, under the first of them; the other names are among the `aliases`. The metadata have two
+entries: `diagram_bridge.weights`, a JSON object of the version, the diagram's identity and the aliases, and
+`diagram_bridge.diagram`, the diagram's bytes in hexadecimal, which `bridge.load` reads.
+Reading the file runs no code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bridge.diagram.names import is_name
+from bridge.errors import FileError
+from bridge.schema import identity, to_bytes
+from bridge.schema.tensor_header import DIAGRAM_KEY, parse_json
+from bridge.torch.objective import Objective
+from bridge.train.tensor_file import read_tensors, write_tensors
+from bridge.train.variables import Key, buffers, owners, pairs, read_aliases, require_aliases
+
+__all__ = ["load_weights", "read_weights", "save_weights"]
+
+VERSION = 1
+KEY = "diagram_bridge.weights"
+FIELDS = ["aliases", "diagram", "version"]
+CHUNK = 2**22
+
+
+def save_weights(path: str | PathLike[str], objective: Objective) -> None:
+    """Save the parameters and buffers of every component, and the diagram.
+
+    The file is replaced as a whole or not at all. Raises FileError for a path that can't be written.
+
+        bridge.save_weights("digits.safetensors", objective)
+        again = bridge.compile(bridge.load("digits.safetensors"))
+        bridge.load_weights("digits.safetensors", again)
+    """
+    owned, aliases = owners(objective)
+    tensors: dict[str, Tensor] = {"/".join(key): tensor for key, tensor in (*owned.items(), *buffers(objective))}
+    for name in tensors:
+        _key(name, f"file '{path}'")
+    fields = {
+        "version": VERSION,
+        "diagram": identity(objective.diagram),
+        "aliases": {"/".join(alias): "/".join(owner) for alias, owner in aliases.items()},
+    }
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=False)
+    write_tensors(path, tensors, {KEY: text, DIAGRAM_KEY: to_bytes(objective.diagram).hex()})
+
+
+def load_weights(path: str | PathLike[str], objective: Objective) -> None:
+    """Put a file's parameters and buffers into an objective, whose diagram may be another one with the same components.
+
+    Nothing is changed unless all of it fits. Raises FileError for a file that is damaged or holds no weights, or numbers
+    that are not finite, and BindingError where its tensors are not the objective's.
+    """
+    where = f"file '{path}'"
+    found, aliases = _read(path)
+    for key, tensor in found.items():
+        _require_finite(tensor, f"{where}, tensor '{'/'.join(key)}'")
+    owned, shared = owners(objective)
+    require_aliases(shared, aliases, where)
+    changes = list(pairs({**owned, **dict(buffers(objective))}, found, "", where))
+    with torch.no_grad():
+        for target, value in changes:
+            target.copy_(value)
+
+
+def read_weights(path: str | PathLike[str]) -> dict[Key, Tensor]:
+    """The tensors of a file of weights by component and path; those that are shared, under each of their names.
+
+    They are mapped into memory, and read where they are looked at. Raises FileError as `load_weights` does, but for
+    numbers that are not finite.
+    """
+    found, aliases = _read(path)
+    return {**found, **{alias: found[owner] for alias, owner in aliases.items()}}
+
+
+def _read(path: str | PathLike[str]) -> tuple[dict[Key, Tensor], dict[Key, Key]]:
+    where = f"file '{path}'"
+    tensors, metadata = read_tensors(path)
+    fields = _fields(metadata, where)
+    found: dict[Key, Tensor] = {}
+    for name, tensor in tensors.items():
+        found[_key(name, where)] = tensor
+    return found, read_aliases(fields["aliases"], found, where)
+
+
+def _key(name: str, where: str) -> Key:
+    component, _, path = name.partition("/")
+    if not is_name(component) or not all(map(is_name, path.split("."))):
+        raise FileError(f"{where}, tensor '{name}'", "a name such as <component>/<path>", "another one")
+    return component, path
+
+
+def _fields(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
+    element = f"{where}, metadata"
+    if KEY not in metadata:
+        raise FileError(element, f"'{KEY}'", "none")
+    fields = parse_json(metadata[KEY].encode(), element)
+    if not isinstance(fields, dict):
+        raise FileError(element, "a JSON object", "something else")
+    version = fields.get("version")
+    if type(version) is not int or version != VERSION:
+        raise FileError(element, f"version {VERSION}", f"version {version}" if type(version) is int else "none")
+    if sorted(fields) != FIELDS:
+        raise FileError(element, ", ".join(FIELDS), ", ".join(sorted(fields)))
+    aliases = fields["aliases"]
+    if not isinstance(aliases, dict) or not all(isinstance(value, str) for value in aliases.values()):
+        raise FileError(f"{element}, aliases", "parameters by name", "something else")
+    return fields
+
+
+def _require_finite(tensor: Tensor, where: str) -> None:
+    """Refuse infinities and NaN, a piece at a time: a mapped tensor may be larger than memory."""
+    if tensor.is_floating_point():
+        for piece in tensor.reshape(-1).split(CHUNK):
+            if not bool(piece.isfinite().all()):
+                raise FileError(where, "finite numbers", f"{piece[~piece.isfinite()][0].item()}")

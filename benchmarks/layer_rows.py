@@ -129,7 +129,44 @@ RESAMPLING = (
     row("pad", layers.pad((2, 2), (2, 2)), 32, PLANES, bound=ELEMENTWISE),
 )
 
-ROWS: tuple[Row, ...] = (*ELEMENTARY, *CONVOLUTIONS, *POOLING, *RESAMPLING)
+MATRIX = (256, 256)
+
+ARITHMETIC = (
+    row("subtract", layers.subtract(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
+    row("divide", layers.divide(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
+    row("add_repeated", layers.add(), 64, COLUMNS, (256, 1), bound=ELEMENTWISE),
+    *(
+        row(layer.operation, layer, 64, COLUMNS, bound=ELEMENTWISE)
+        for layer in (layers.scale(0.5, 1.0), layers.power(3), layers.exp(), layers.abs())
+    ),
+    row("matmul", layers.matmul(), 16, MATRIX, MATRIX, bound=LINEAR),
+)
+
+
+def copied(function: Callable[[Tensor], Tensor]) -> Callable[[Sequence[Tensor], dict[str, Tensor]], Tensor]:
+    """What torch does where the layer after this one wants its numbers in a row: by itself it gives a view."""
+    return lambda inputs, parameters: function(inputs[0]).contiguous()
+
+
+SHAPING = (
+    row("concat", layers.concat(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
+    Row("permute", layers.permute(1, 0), 64, (Given(COLUMNS),), ELEMENTWISE, copied(lambda x: x.transpose(1, 2))),
+    Row("slice", layers.slice(-1, 0, 32), 64, (Given(COLUMNS),), ELEMENTWISE, copied(lambda x: x[..., :32])),
+    row("sum", layers.sum(-2), 64, COLUMNS, bound=ELEMENTWISE),
+    row("mean", layers.mean(-1), 64, COLUMNS, bound=ELEMENTWISE),
+)
+
+SEQUENCES = (
+    row("rnn", layers.rnn(128, 256), 32, (32, 128), bound=LINEAR),
+    row("gru", layers.gru(128, 256), 32, (32, 128), bound=LINEAR),
+    row("lstm", layers.lstm(128, 256), 32, (32, 128), bound=LINEAR),
+    Row("lstm_lengths", layers.lstm(128, 256, lengths=True), 32, (Given((32, 128)), Given((), "int64", most=33)), LINEAR),
+    row("attention", layers.attention(), 16, *[(4, 128, 64)] * 3, bound=LINEAR),
+    row("attention_causal", layers.attention(causal=True), 16, *[(4, 128, 64)] * 3, bound=LINEAR),
+    row("multi_head_attention", layers.multi_head_attention(256, 4), 16, *[(128, 256)] * 3, bound=LINEAR),
+)
+
+ROWS: tuple[Row, ...] = (*ELEMENTARY, *CONVOLUTIONS, *POOLING, *RESAMPLING, *ARITHMETIC, *SHAPING, *SEQUENCES)
 
 VIEWS = frozenset({"flatten", "reshape", "identity"})
 """Operations that only give the same numbers another shape: a step of them is a crossing, whatever the size."""

@@ -26,7 +26,8 @@ takes_more(::Add) = true
 function sample_shape(::Arithmetic, where, inputs::Vector{SampleShape})
     common = copy(inputs[1])
     for shape in inputs
-        fits = length(shape) == length(common) && all(i -> 1 in (shape[i], common[i]) || shape[i] == common[i], eachindex(shape))
+        fits = length(shape) == length(common) &&
+            all(i -> 1 in (shape[i], common[i]) || shape[i] == common[i], eachindex(shape))
         fits || refuse_shape(where, "inputs of equal shape $(shape_text(inputs[1])), but for axes of size 1", shape)
         foreach(i -> common[i] == 1 && (common[i] = shape[i]), eachindex(shape))
     end

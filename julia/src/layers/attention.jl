@@ -1,8 +1,8 @@
 """
     Attention(causal, masked, scale)
 
-softmax(scale · q kᵀ) v for q (…, T, D), k (…, S, D) and v (…, S, E) (torch's scaled_dot_product_attention); the scale 0 stands
-for 1/√D. A query sees the keys that are true in the mask, which is (T, S) or (…, T, S), and with `causal` none after it;
+softmax(scale · q kᵀ) v for q (…, T, D), k (…, S, D) and v (…, S, E) (torch's scaled_dot_product_attention); the scale 0
+stands for 1/√D. A query sees the keys that are true in the mask, which is (T, S) or (…, T, S), and with `causal` none after it;
 one that sees none has zeros.
 """
 struct Attention <: Layer
@@ -40,12 +40,14 @@ function block_sizes(layer::Attention, inputs::Tuple)
         mask = inputs[4]
         fits = size(mask) in ((size(k, 2), size(q, 2), leading...), (size(k, 2), size(q, 2), leading[end]))
     end
-    fits || throw(BridgeError("layer 'attention'", "queries, keys, values and a mask that fit", join(map(size, inputs), ", ")))
+    fits ||
+        throw(BridgeError("layer 'attention'", "queries, keys, values and a mask that fit", join(map(size, inputs), ", ")))
     return BlockSizes(prod(leading[1:end-1]), leading[end], size(q, 2), size(k, 2), size(q, 1), size(v, 1))
 end
 
 "One block after the other."
-blocks(a::Array{T}, heads::Int) where {T} = Blocks{T}(pointer(a), size(a, 1), size(a, 1) * size(a, 2), size(a, 1) * size(a, 2) * heads)
+blocks(a::Array{T}, heads::Int) where {T} =
+    Blocks{T}(pointer(a), size(a, 1), size(a, 1) * size(a, 2), size(a, 1) * size(a, 2) * heads)
 
 "A mask's columns, the same for all heads where it has no axes for them."
 function mask_blocks(mask::Array{Bool}, heads::Int)
@@ -56,7 +58,9 @@ end
 
 scale_of(layer::Attention, n::BlockSizes, ::Type{T}) where {T} = T(layer.scale == 0 ? 1 / sqrt(n.width) : layer.scale)
 
-function forward(layer::Attention, ::Tuple{}, inputs::Tuple{Array{T},Array{T},Array{T},Vararg{Array{Bool}}}, memory::Memory, ::Any) where {T}
+function forward(
+    layer::Attention, ::Tuple{}, inputs::Tuple{Array{T},Array{T},Array{T},Vararg{Array{Bool}}}, memory::Memory, ::Any,
+) where {T}
     n = block_sizes(layer, inputs)
     q, k, v = inputs
     y = output!(memory, 1, T, (n.value_width, Base.tail(size(q))...))

@@ -33,8 +33,8 @@ function attend!(
     for sample in 0:n.samples-1
         first_block = weights + sample * n.heads * block * sizeof(T)
         for head in 0:n.heads-1
-            gemm!('T', 'N', n.keys, n.queries, n.width, at(k, head, sample), k.column, at(q, head, sample), q.column, zero(T),
-                  first_block + head * block * sizeof(T), n.keys, scale)
+            gemm!('T', 'N', n.keys, n.queries, n.width, at(k, head, sample), k.column, at(q, head, sample), q.column,
+                  zero(T), first_block + head * block * sizeof(T), n.keys, scale)
         end
         parts(n.heads * n.queries, cld(LEAST_PART, max(n.keys, 1))) do first, last, _
             for column in first-1:last-1
@@ -69,8 +69,8 @@ Set the gradients of q, k and v from that of the values; those that are `nothing
 of `weights`.
 """
 function attend_back!(
-    dq::Union{Blocks{T},Nothing}, dk::Union{Blocks{T},Nothing}, dv::Union{Blocks{T},Nothing}, room::Ptr{T}, dvalues::Blocks{T},
-    weights::Ptr{T}, q::Blocks{T}, k::Blocks{T}, v::Blocks{T}, scale::T, n::BlockSizes,
+    dq::Union{Blocks{T},Nothing}, dk::Union{Blocks{T},Nothing}, dv::Union{Blocks{T},Nothing}, room::Ptr{T},
+    dvalues::Blocks{T}, weights::Ptr{T}, q::Blocks{T}, k::Blocks{T}, v::Blocks{T}, scale::T, n::BlockSizes,
 ) where {T}
     block = n.keys * n.queries
     for sample in 0:n.samples-1

@@ -61,6 +61,6 @@ xᵖ. The logarithm is taken in Float64: an error in it is multiplied by p.
     magnitude = T(vector_exp(p * vector_log(Float64(abs(x)))))
     whole = round(p) == p
     odd = whole & (round(p / 2) != p / 2)
-    signed = ifelse(x < 0, ifelse(whole, ifelse(odd, -magnitude, magnitude), T(NaN)), ifelse(odd, copysign(magnitude, x), magnitude))
-    return ifelse(p == 0, one(T), signed)
+    signed = ifelse(odd, copysign(magnitude, x), magnitude)
+    return ifelse(p == 0, one(T), ifelse((x < 0) & !whole, T(NaN), signed))
 end

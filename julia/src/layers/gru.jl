@@ -12,8 +12,8 @@ operation(::Gru) = "gru"
 gates(::Gru) = 3
 
 function run_steps(
-    layer::Gru, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int}, initial::Tuple,
-    memory::Memory,
+    layer::Gru, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int},
+    initial::Tuple, memory::Memory,
 ) where {T}
     hidden, (_, steps, batch) = layer.of.hidden, size(x)
     y = output!(memory, 1, T, (hidden, steps, batch))
@@ -48,7 +48,9 @@ function run_steps(
 end
 
 "One step of one sequence: `gates` has what the gates get from the input, and then their values."
-function gru_column!(y::Ptr{T}, h::Ptr{T}, of_n::Ptr{T}, gates::Ptr{T}, from_state::Ptr{T}, h_before::Ptr{T}, n::Int) where {T}
+function gru_column!(
+    y::Ptr{T}, h::Ptr{T}, of_n::Ptr{T}, gates::Ptr{T}, from_state::Ptr{T}, h_before::Ptr{T}, n::Int,
+) where {T}
     @simd ivdep for j in 1:2n
         unsafe_store!(gates, vector_sigmoid(unsafe_load(gates, j) + unsafe_load(from_state, j)), j)
     end
@@ -69,8 +71,8 @@ function pull_steps(layer::Gru, weight::Matrix, lengths::Vector{Int}, residual::
 end
 
 function gru_gradients(
-    layer::Gru, weight::Matrix{T}, lengths::Vector{Int}, h::Array{T,3}, activated::Array{T,3}, of_n::Array{T,3}, dy::Array{T,3},
-    dh_last::Matrix{T}, memory::Memory,
+    layer::Gru, weight::Matrix{T}, lengths::Vector{Int}, h::Array{T,3}, activated::Array{T,3}, of_n::Array{T,3},
+    dy::Array{T,3}, dh_last::Matrix{T}, memory::Memory,
 ) where {T}
     hidden, steps, batch = size(dy)
     # For r and z both are the same; n gets what it gets from the state through r.
@@ -90,7 +92,8 @@ function gru_gradients(
                     fill_run!(state_at + 3o, zero(T), rows)
                 else
                     dy_at = pointer(dy) + ((b - 1) * steps + time - 1) * hidden * bytes
-                    gru_column_gradient!(input_at + 3o, state_at + 3o, pointer(dh) + o, dy_at, gates_at + 3o, of_n_at + o, h_at + o, hidden)
+                    gru_column_gradient!(input_at + 3o, state_at + 3o, pointer(dh) + o, dy_at, gates_at + 3o, of_n_at + o,
+                                         h_at + o, hidden)
                 end
             end
         end

@@ -13,8 +13,8 @@ gates(::Lstm) = 4
 states(::Lstm) = 2
 
 function run_steps(
-    layer::Lstm, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int}, initial::Tuple,
-    memory::Memory,
+    layer::Lstm, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int},
+    initial::Tuple, memory::Memory,
 ) where {T}
     hidden, (_, steps, batch) = layer.of.hidden, size(x)
     y = output!(memory, 1, T, (hidden, steps, batch))
@@ -72,8 +72,8 @@ function pull_steps(layer::Lstm, weight::Matrix, lengths::Vector{Int}, residual:
 end
 
 function lstm_gradients(
-    layer::Lstm, weight::Matrix{T}, lengths::Vector{Int}, activated::Array{T,3}, c::Array{T,3}, tanh_c::Array{T,3}, dy::Array{T,3},
-    dh_last::Matrix{T}, dc_last::Matrix{T}, memory::Memory,
+    layer::Lstm, weight::Matrix{T}, lengths::Vector{Int}, activated::Array{T,3}, c::Array{T,3}, tanh_c::Array{T,3},
+    dy::Array{T,3}, dh_last::Matrix{T}, dc_last::Matrix{T}, memory::Memory,
 ) where {T}
     hidden, steps, batch = size(dy)
     dgates = scratch!(memory, T, size(activated))

@@ -15,7 +15,7 @@ end
 "n, k and m, and the number of products."
 function product_sizes(a::Array{T,N}, b::Array{T,N}) where {T,N}
     fits = N >= 3 && size(a, 1) == size(b, 2) && ntuple(i -> size(a, i + 2), N - 2) == ntuple(i -> size(b, i + 2), N - 2)
-    fits || throw(BridgeError("layer 'matmul'", "matrices that can be multiplied, in Julia's order", "$(size(a)) and $(size(b))"))
+    fits || throw(BridgeError("layer 'matmul'", "matrices (k, n) and (m, k), in Julia's order", "$(size(a)) and $(size(b))"))
     return size(a, 2), size(a, 1), size(b, 1), prod(ntuple(i -> size(a, i + 2), N - 2))
 end
 
@@ -47,7 +47,9 @@ function pullback(
 end
 
 "`count` products of matrices that lie one after the other in each array; see `gemm!`."
-function multiply_each!(ta::Char, tb::Char, m::Int, n::Int, k::Int, a::Array{T}, b::Array{T}, c::Array{T}, count::Int) where {T}
+function multiply_each!(
+    ta::Char, tb::Char, m::Int, n::Int, k::Int, a::Array{T}, b::Array{T}, c::Array{T}, count::Int,
+) where {T}
     lda, ldb = ta == 'N' ? m : k, tb == 'N' ? k : n
     GC.@preserve a b c for j in 0:count-1
         gemm!(ta, tb, m, n, k, pointer(a) + j * m * k * sizeof(T), lda, pointer(b) + j * k * n * sizeof(T), ldb, zero(T),

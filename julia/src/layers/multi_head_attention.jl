@@ -1,7 +1,8 @@
 """
 Attention of several heads over projections of query (T, width), key (S, key_width) and value (S, value_width), each head
 with its own part of the width, and a projection of what they give (torch.nn.MultiheadAttention). A query sees the keys that
-are true in `key_mask` (S) and in `mask` (T, S), and with `causal` none after it; one that sees none gets zeros from the heads.
+are true in `key_mask` (S) and in `mask` (T, S), and with `causal` none after it; one that sees none gets zeros from the
+heads.
 """
 struct MultiHeadAttention <: Layer
     width::Int

@@ -56,7 +56,7 @@ end
 
 const TILE = 16
 
-"Set element (i, j) of n × m, at i + j · to_step in `y`, to the one at i · step + j in `x`, from tile to tile for the caches' sake."
+"Set element (i, j) of n × m, at i + j · to_step in `y`, to the one at i · step + j in `x`; tiles stay in the caches."
 function transpose_tiles!(y::Ptr{T}, to_step::Int, x::Ptr{T}, step::Int, n::Int, m::Int) where {T}
     for left in 0:TILE:m-1, top in 0:TILE:n-1
         for j in left:min(left + TILE, m)-1

@@ -21,7 +21,9 @@ check_place(operation::String, place::Int, x::Array) = place < ndims(x) ||
     throw(BridgeError("layer '$operation'", "a sample with an axis -$place", "one of $(ndims(x) - 1) axes"))
 
 "Copy `count` runs of `n` elements, which begin every `to_step` and `from_step` elements after the given offsets."
-function copy_runs!(to::Array{T}, at::Int, to_step::Int, from::Array{T}, after::Int, from_step::Int, n::Int, count::Int) where {T}
+function copy_runs!(
+    to::Array{T}, at::Int, to_step::Int, from::Array{T}, after::Int, from_step::Int, n::Int, count::Int,
+) where {T}
     GC.@preserve to from begin
         a, b = pointer(to) + at * sizeof(T), pointer(from) + after * sizeof(T)
         for j in 0:count-1

@@ -6,8 +6,8 @@
 abstract type Recurrent <: Layer end
 
 """
-What every recurrence has: its sizes, how many biases (2: torch's, 1: on the side of the input alone, 0), whether it begins at
-the end, and whether it is given the length of each sequence and the initial states.
+What every recurrence has: its sizes, how many biases (2: torch's, 1: on the side of the input alone, 0), whether it begins
+at the end, and whether it is given the length of each sequence and the initial states.
 """
 struct Recurrence
     inputs::Int
@@ -74,7 +74,8 @@ function sequence_lengths(layer::Recurrent, inputs::Tuple)
     layer.of.lengths || return Int[]
     lengths, steps = convert(Vector{Int}, inputs[2]), size(inputs[1], 2)
     k = findfirst(n -> !(0 <= n <= steps), lengths)
-    k === nothing || throw(BridgeError("layer '$(operation(layer))', lengths", "numbers from 0 to $steps", string(lengths[k])))
+    k === nothing ||
+        throw(BridgeError("layer '$(operation(layer))', lengths", "numbers from 0 to $steps", string(lengths[k])))
     return lengths
 end
 

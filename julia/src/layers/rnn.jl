@@ -12,8 +12,8 @@ operation(::Rnn) = "rnn"
 gates(::Rnn) = 1
 
 function run_steps(
-    layer::Rnn, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int}, initial::Tuple,
-    memory::Memory,
+    layer::Rnn, x::Array{T,3}, weight_ih::Matrix{T}, weight_hh::Matrix{T}, biases::Tuple, lengths::Vector{Int},
+    initial::Tuple, memory::Memory,
 ) where {T}
     hidden, (_, steps, batch) = layer.of.hidden, size(x)
     y = output!(memory, 1, T, (hidden, steps, batch))

@@ -20,17 +20,18 @@ recurrent(make; options...) = [
      [floats(3, steps, batch), (has_lengths ? [lengths(steps, batch)] : [])...,
       (initial ? fill(floats(4, batch), make === Layers.lstm ? 2 : 1) : [])...])
     for (biases, reverse, has_lengths, initial, steps, batch) in
-        ((2, false, false, false, 5, 3), (1, true, true, true, 4, 2), (0, true, false, true, 1, 1), (2, false, true, false, 3, 2),
-         (2, false, false, true, 0, 2))
+        ((1, true, true, true, 4, 2), (2, false, false, true, 0, 2))
 ]
 
 const CASES = [
     recurrent(Layers.lstm); recurrent(Layers.gru); recurrent(Layers.rnn); recurrent(Layers.rnn; nonlinearity = "relu")
-    [(Layers.attention(causal = causal, scale = scale), [floats(2, 3, f..., 2), floats(2, 4, f..., 2), floats(5, 4, f..., 2)])
+    [(Layers.attention(causal = causal, scale = scale),
+      [floats(2, 3, f..., 2), floats(2, 4, f..., 2), floats(5, 4, f..., 2)])
      for causal in (true, false) for scale in (0, 0.3) for f in ((), (2,))]
     [(Layers.attention(causal = true, mask = "boolean"),
       [floats(2, 3, 2, 2), floats(2, 4, 2, 2), floats(5, 4, 2, 2), mask(4, 3, f..., 2)]) for f in ((), (2,))]
-    [(Layers.multi_head_attention(4, 2; key_width = 3, value_width = 5, bias = bias, causal = causal, key_mask = a, mask = b),
+    [(Layers.multi_head_attention(4, 2; key_width = 3, value_width = 5, bias = bias, causal = causal, key_mask = a,
+                                  mask = b),
       [floats(4, 3, 2), floats(3, 6, 2), floats(5, 6, 2), (a ? [mask(6, 2)] : [])..., (b ? [mask(6, 3, 2)] : [])...])
      for (bias, causal, a, b) in ((true, false, true, true), (false, true, false, true), (true, true, false, false))]
     [(make(), [floats(2, 3, 2), floats(s..., 2)])
@@ -55,7 +56,9 @@ function run(layer, parameters, inputs, needs)
     return (values..., gradients[1]..., gradients[2]...)
 end
 
-@testset "$layer, $T" for T in (Float64, Float32), (layer, makers) in CASES
+# Zygote compiles for seconds for each case; tests/test_layer_parity.py has more, and single precision.
+@testset "$layer" for (layer, makers) in CASES
+    T = Float64
     inputs = Tuple(make(T) for make in makers)
     needs = map(x -> eltype(x) <: AbstractFloat, inputs)
     parameters = map(shape -> randn(X, T, reverse(shape)...), parameter_shapes(native(layer)))
@@ -69,7 +72,7 @@ end
         else
             @test flux isa Array{T}
             @test size(flux) == size(own)
-            @test isapprox(flux, own; rtol = T == Float64 ? 1e-11 : 1e-4, atol = T == Float64 ? 1e-11 : 1e-4)
+            @test isapprox(flux, own; rtol = 1e-11, atol = 1e-11)
         end
     end
 end

@@ -7,7 +7,7 @@ in_flux(layer::DiagramBridge.Divide) = FluxLayer(layer, (x, y) -> x ./ y)
 
 function in_flux(layer::DiagramBridge.MatMul)
     function call(a, b)
-        product = NNlib.batched_mul(reshape(b, size(b, 1), size(b, 2), :), reshape(a, size(a, 1), size(a, 2), :))
+        product = NNlib.batched_mul(as_blocks(b), as_blocks(a))
         return reshape(product, size(b, 1), Base.tail(size(a))...)
     end
     return FluxLayer(layer, call)

@@ -9,7 +9,7 @@ function attend(q, k, v, keep, scale)
     return NNlib.batched_mul(v, weights .* seen)
 end
 
-as_blocks(a::AbstractArray) = reshape(a, size(a, 1), size(a, 2), :)
+as_blocks(a::AbstractArray) = reshape(a, size(a, 1), size(a, 2), prod(size(a)[3:end]))
 
 "What no query sees that comes before the key."
 causal_mask(keys::Int, queries::Int) = [key <= query for key in 1:keys, query in 1:queries]
@@ -42,13 +42,19 @@ end
 
 check_inputs(layer::DiagramBridge.Attention, ::Tuple, inputs::Tuple) = DiagramBridge.block_sizes(layer, inputs)
 
-project(weight, bias, x) = reshape(transpose(weight) * reshape(x, size(x, 1), :), :, size(x, 2), size(x, 3)) .+ bias
+function project(weight, bias, x)
+    product = transpose(weight) * reshape(x, size(x, 1), size(x, 2) * size(x, 3))
+    return reshape(product, size(product, 1), size(x, 2), size(x, 3)) .+ bias
+end
 project(weight, ::Nothing, x) = project(weight, false, x)
 
 # (width, steps, samples) to (part, steps, heads · samples), and back.
 to_heads(x, heads) = as_blocks(permutedims(reshape(x, size(x, 1) ÷ heads, heads, size(x, 2), size(x, 3)), (1, 3, 2, 4)))
-from_heads(x, heads) =
-    reshape(permutedims(reshape(x, size(x, 1), size(x, 2), heads, :), (1, 3, 2, 4)), size(x, 1) * heads, size(x, 2), :)
+function from_heads(x, heads)
+    samples = size(x, 3) ÷ heads
+    turned = permutedims(reshape(x, size(x, 1), size(x, 2), heads, samples), (1, 3, 2, 4))
+    return reshape(turned, size(x, 1) * heads, size(x, 2), samples)
+end
 
 function visible(layer::DiagramBridge.MultiHeadAttention, query, key, masks)
     keys, queries, samples = size(key, 2), size(query, 2), size(query, 3)

@@ -18,8 +18,10 @@ TorchCell(kind, weight_ih, weight_hh) = TorchCell(kind, weight_ih, weight_hh, fa
 TorchCell(kind, weight_ih, weight_hh, bias_ih) = TorchCell(kind, weight_ih, weight_hh, bias_ih, false)
 
 "What all steps get from their inputs, (rows, time, batch)."
-from_input(cell::TorchCell, x::AbstractArray) =
-    reshape(transpose(cell.weight_ih) * reshape(x, size(x, 1), :) .+ cell.bias_ih, :, size(x, 2), size(x, 3))
+function from_input(cell::TorchCell, x::AbstractArray)
+    product = transpose(cell.weight_ih) * reshape(x, size(x, 1), size(x, 2) * size(x, 3))
+    return reshape(product .+ cell.bias_ih, size(product, 1), size(x, 2), size(x, 3))
+end
 
 from_state(cell::TorchCell, h::AbstractMatrix) = transpose(cell.weight_hh) * h .+ cell.bias_hh
 
@@ -44,6 +46,7 @@ end
 
 "The states at all times, (hidden, time, batch), and the last state. `within`, (time, batch), is `nothing` where all is."
 function run_cell(cell::TorchCell, x::AbstractArray, within, state::Tuple)
+    size(x, 2) == 0 && return zeros(eltype(x), cell.kind.of.hidden, 0, size(x, 3)), state...
     # What lies after the end of a sequence may be NaN, which no product with 0 takes away.
     x = within === nothing ? x : ifelse.(reshape(within, 1, size(within)...), x, zero(eltype(x)))
     rows, steps = Flux.unstack(from_input(cell, x); dims = 2), size(x, 2)
@@ -54,7 +57,6 @@ function run_cell(cell::TorchCell, x::AbstractArray, within, state::Tuple)
         state = within === nothing ? next : map((new, old) -> ifelse.(within[time:time, :], new, old), next, state)
         made = vcat(made, [within === nothing ? state[1] : state[1] .* within[time:time, :]])
     end
-    steps == 0 && return reshape(state[1], size(state[1], 1), 1, :)[:, 1:0, :], state...
     return stack(cell.kind.of.reverse ? reverse(made) : made; dims = 2), state...
 end
 

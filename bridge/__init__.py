@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.torch import Losses as Losses
     from bridge.torch import Objective as Objective
     from bridge.torch import compile as compile
+    from bridge.train import change as change
     from bridge.train import fit as fit
     from bridge.train import load_checkpoint as load_checkpoint
     from bridge.train import load_weights as load_weights
@@ -84,6 +85,7 @@ EXPORTS = {
     "UnsupportedError": "bridge.errors",
     "binary_cross_entropy": "bridge.diagram.divergences",
     "canonical": "bridge.diagram.canonical",
+    "change": "bridge.train",
     "check": "bridge.diagram.check",
     "collect": "bridge.julia.session",
     "compile": "bridge.torch",
@@ -118,7 +120,7 @@ EXPORTS = {
 }
 
 #: Subpackages, found as attributes before anything imports them.
-PACKAGES = ("diagram", "julia", "layers", "plan", "port", "schema", "torch", "train")
+PACKAGES = ("diagram", "draw", "julia", "layers", "plan", "port", "schema", "torch", "train")
 
 __all__ = [*EXPORTS, *PACKAGES]
 

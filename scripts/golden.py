@@ -221,6 +221,39 @@ def parts(d: Builder) -> None:
     d.agree(last(f(data.x)), data.y, by=bridge.mse())
 
 
+def recurrent(d: Builder) -> None:
+    """Recurrent layers in both directions, with lengths and initial states, over an axis of variable size."""
+    x, length, y = d.space("x", time="n", k=3), d.space("length", "int32"), d.space("y", k=8)
+    data = d.source("data", x=x, length=length, y=y)
+    graph = GraphBuilder(2)
+    value, lengths = graph.inputs
+    forth, state = graph(layers.gru(3, 2, lengths=True, biases=1), value, lengths)
+    back, _ = graph(layers.rnn(3, 2, nonlinearity="relu", reverse=True, lengths=True), value, lengths)
+    both = graph(layers.concat(), forth, back)
+    _, hidden, cell = graph(layers.lstm(4, 2, lengths=True, initial=True), both, lengths, state, state, name="top")
+    _, whole = graph(layers.rnn(4, 2, biases=0), both)
+    _, last, _ = graph(layers.lstm(4, 2), both)
+    f = d.arrow("f", (x, length), y, graph.build(graph(layers.concat(), hidden, cell, whole, last)))
+    d.agree(f(data.x, data.length), data.y, by=bridge.mse())
+
+
+def attention(d: Builder) -> None:
+    """Attention with masks and without, over axes of variable size."""
+    x, z = d.space("x", time="n", k=4), d.space("z", place="m", k=3)
+    keep, pairs = d.space("keep", "bool", place="m"), d.space("pairs", "bool", time="n", place="m")
+    data = d.source("data", x=x, z=z, keep=keep, pairs=pairs)
+    graph = GraphBuilder(4)
+    query, key, key_mask, mask = graph.inputs
+    options = {"key_width": 3, "value_width": 3, "key_mask": True, "mask": True}
+    looked = graph(layers.multi_head_attention(4, 2, **options), query, key, key, key_mask, mask)
+    own = graph(layers.multi_head_attention(4, 4, bias=False, causal=True, init="zeros"), looked, looked, looked)
+    again = graph(layers.attention(causal=True, scale=0.5), own, own, own)
+    turned = graph(layers.linear(3, 4), key)
+    made = graph(layers.attention(mask="boolean"), again, turned, turned, mask)
+    f = d.arrow("f", (x, z, keep, pairs), x, graph.build(made))
+    d.agree(f(data.x, data.z, data.keep, data.pairs), data.x, by=bridge.mse())
+
+
 def commutes(d: Builder) -> None:
     """Paths from a source and from a term, in both pairings, with and without a cycle, over terms that are there already."""
     x, y = d.space("x", k=2), d.space("y", k=2)
@@ -300,6 +333,8 @@ WRITERS: dict[str, Callable[[Builder], object]] = {
             residual,
             arithmetic,
             parts,
+            recurrent,
+            attention,
             commutes,
             ladder,
             splits,

@@ -58,6 +58,19 @@ def read(data: bytes) -> tuple[Answer, Answer]:
     return in_julia("read_diagram", hexadecimal(data)), in_python(answer)
 
 
+def operated(data: bytes, operation: str, names: Sequence[str], **options: str) -> tuple[Answer, Answer]:
+    """What an operation on components makes of the bytes of a diagram, in both."""
+
+    def answer() -> Answer:
+        diagram = getattr(bridge, operation)(from_bytes(data), *names, **options)
+        return ["read", to_bytes(diagram).hex(), identity(diagram)]
+
+    keywords = [f"{name} = {julia_literal(value)}" for name, value in options.items()]
+    arguments = ", ".join([hexadecimal(data), f"DiagramBridge.{operation}", *map(julia_literal, names)])
+    call = f"Structure.operate({arguments}; {', '.join(keywords)})"
+    return julia().eval_string(call).split("\x1f"), in_python(answer)
+
+
 def load(path: Path) -> tuple[Answer, Answer]:
     """Both answers to a file."""
     return in_julia("load_file", julia_literal(str(path))), in_python(lambda: ["read", identity(bridge.load(path))])

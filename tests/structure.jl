@@ -25,6 +25,14 @@ end
 
 load_file(path::String) = answering(() -> answer("read", DiagramBridge.identity(load(path))))
 
+"The canonical bytes of what an operation on components makes of a diagram."
+function operate(hex::String, operation, names...; options...)
+    answering() do
+        made = operation(DiagramBridge.read_bytes(hex2bytes(hex)), names...; options...)
+        answer("read", bytes2hex(DiagramBridge.write_bytes(made)), DiagramBridge.identity(made))
+    end
+end
+
 "The plan of a diagram, and the fragments of its islands."
 function plan_diagram(hex::String, placement, driver)
     answering() do

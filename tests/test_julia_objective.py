@@ -1,14 +1,19 @@
-"""Objectives compiled by Julia alone, and mixed ones, against PyTorch alone."""
+"""Objectives compiled by Julia alone, and mixed ones with either driver, against PyTorch alone."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from crossings import julia
+from driven import Gradients, assert_close, assert_same, in_torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 from trainable_diagrams import Trainable, trainable_diagrams
 
 import bridge
@@ -18,34 +23,22 @@ from bridge.julia.start import julia_literal
 from bridge.torch import Objective
 from bridge.train.tensor_file import read_tensors, write_tensors
 
-Gradients = dict[str, torch.Tensor]
 
-
-@pytest.fixture(scope="module")
-def session() -> Session:
+@pytest.fixture(scope="module", params=["native", "flux"])
+def session(request: Any) -> Iterator[Session]:
+    """With each engine for portable layers that Julia has."""
     started = julia()
+    if request.param == "flux" and "Flux" not in started.packages:
+        pytest.skip(f"Julia {started.version} has no Flux in its active project")
     started.include(Path(__file__).with_name("objective.jl"))
-    return started
+    started.use_engine(request.param)
+    yield started
+    started.use_engine("auto")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("objectives")
-
-
-def in_torch(objective: Objective, batch: dict[str, dict[str, torch.Tensor]]) -> tuple[dict[str, torch.Tensor], Gradients]:
-    """Losses by name, the total under "", and gradients by component and path; zeros where there are none."""
-    objective.zero_grad()
-    losses = objective(batch)
-    if losses.total.requires_grad:
-        losses.backward()
-    gradients = {}
-    for component in objective.diagram.components:
-        if not component.training.is_frozen:
-            for path, parameter in objective.components[component.name].named_parameters():
-                zero = torch.zeros_like(parameter)
-                gradients[f"{component.name}/{path}"] = zero if parameter.grad is None else parameter.grad.clone()
-    return {"": losses.total.detach(), **{name: own.detach() for name, own in losses.agreements.items()}}, gradients
 
 
 def in_julia(
@@ -60,27 +53,53 @@ def in_julia(
     session.eval(f"Objectives.differentiate({arguments}, {str(train).lower()})")
     found, _ = read_tensors(paths[3])
     losses = {name.removeprefix("loss/"): x[0] for name, x in found.items() if name.startswith("loss/")}
-    gradients = {name.removeprefix("gradient/"): x for name, x in found.items() if name.startswith("gradient/")}
-    return {"": found["total"][0], **losses}, gradients
+    gradients = {tuple(name.split("/")[1:]): x for name, x in found.items() if name.startswith("gradient/")}
+    return {"": found["total"][0], **losses}, gradients  # type: ignore[return-value]
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trainable_diagrams(portable=True), st.data(), st.booleans())
-def test_gradients_agree_between_torch_mixed_and_julia(session, folder, case: Trainable, data, train) -> None:
+def test_gradients_agree_whoever_drives(session, folder, case: Trainable, data, train) -> None:
+    """Torch alone, mixed driven by Python and by Julia, Julia alone."""
     torch.manual_seed(0)
     alone = bridge.compile(case.diagram)
     placement = {c.name: data.draw(st.sampled_from(["torch", "julia"])) for c in case.diagram.components}
     mixed = bridge.compile(case.diagram, placement=placement, julia=session)
-    mixed.load_state_dict(alone.state_dict())
-    alone.train(train)
-    mixed.train(train)
-    losses, gradients = in_torch(alone, case.batch)
-    for other_losses, other in (in_torch(mixed, case.batch), in_julia(session, folder, alone, case.batch, train)):
-        torch.testing.assert_close(other_losses, losses, rtol=1e-10, atol=1e-12)
-        assert set(other) <= set(gradients)
-        for name, gradient in gradients.items():
-            found = other.get(name, torch.zeros_like(gradient))
-            torch.testing.assert_close(found, gradient, rtol=1e-10, atol=1e-12, msg=lambda m, name=name: f"{name}: {m}")
+    driven = bridge.compile(case.diagram, placement=placement, julia=session, driver="julia")
+    for other in (mixed, driven):
+        other.load_state_dict(alone.state_dict())
+        other.train(train)
+    expected = in_torch(alone.train(train), case.batch)
+    assert_close(*in_torch(mixed, case.batch), expected)
+    assert_same(driven, case.batch, expected)
+    assert_close(*in_julia(session, folder, alone, case.batch, train), expected)
+
+
+def tied(case: Trainable) -> Trainable:
+    """The case with a first parameter that all modules that could have the same one share."""
+    owners: dict[Any, nn.Parameter] = {}
+    frozen = {c.name: c.training.is_frozen for c in case.diagram.components}
+    for name, module in case.modules.items():
+        if isinstance(parameter := getattr(module, "map0", None), nn.Parameter):
+            module.map0 = owners.setdefault((parameter.shape, frozen[name]), parameter)
+    return case
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(trainable_diagrams(portable=None), st.data(), st.booleans(), st.booleans())
+def test_gradients_of_torch_modules_that_julia_calls(session, case: Trainable, data, train, ties) -> None:
+    """Modules, and portable components on either side: shared, frozen, detached, masked, tied, in both modes."""
+    case = tied(case) if ties else case
+    modules = copy.deepcopy(case.modules)
+    alone = bridge.compile(case.diagram, case.modules)
+    portable = [c.name for c in case.diagram.components if c.name not in modules]
+    placement = {name: data.draw(st.sampled_from(["torch", "julia"])) for name in portable}
+    driven = bridge.compile(case.diagram, modules, placement=placement, driver="julia", julia=session)
+    driven.load_state_dict(alone.state_dict())
+    expected = in_torch(alone.train(train), case.batch)
+    assert_same(driven.train(train), case.batch, expected)
+    for (name, buffer), other in zip(alone.named_buffers(), driven.buffers(), strict=True):
+        assert torch.equal(buffer, other), name  # a Mixer counts its calls in train mode
 
 
 def regression() -> bridge.Diagram:

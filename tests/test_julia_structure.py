@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 from diagrams import diagrams
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from julia_structure import Answer, load, planned, planned_outputs, read
+from julia_structure import Answer, load, operated, planned, planned_outputs, read
+from small_diagrams import seeds, small_diagram
 from spoiled import spoil
 from test_schema import fields_of
 
@@ -93,6 +95,28 @@ def test_plans_of_outputs(data: st.DataObject, diagram: Diagram, driver: Runtime
     names = [output.name for output in diagram.outputs]
     wanted = data.draw(st.lists(st.sampled_from([*names, "nothing"]), unique=True, max_size=2))
     check_same(planned_outputs(schema.to_bytes(diagram), wanted, data.draw(placements(diagram)), driver))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_freezing_and_tying(seed: int) -> None:
+    random, diagram = Random(seed), small_diagram(seed)
+    components = [component.name for component in diagram.components]
+    data = schema.to_bytes(diagram)
+    chosen = random.sample([*components, "nobody"], random.randint(0, len(components)))
+    mode = random.choice(["test", "train", "both"])
+    frozen = check_same(operated(data, "freeze", chosen, mode=mode))
+    event(f"freeze {frozen[0]}")
+    check_same(operated(data, "unfreeze", chosen))
+    shared = [a.name for a in diagram.arrows if [b.component for b in diagram.arrows].count(a.component) > 1]
+    arrow = random.choice(shared or [*(a.name for a in diagram.arrows), "nothing"])
+    untied = check_same(operated(data, "untie", [arrow, *random.sample(["own", components[0]], random.randint(0, 1))]))
+    event(f"untie {untied[0]}")
+    again = bytes.fromhex(untied[1]) if untied[0] == "read" else data
+    names = [component.name for component in schema.from_bytes(again).components]
+    owner = diagram.arrow(arrow).component if arrow != "nothing" else names[0]
+    tied = check_same(operated(again, "tie", [owner, random.choice(names)]))
+    event(f"tie {tied[0]}")
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.name)

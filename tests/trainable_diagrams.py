@@ -1,4 +1,4 @@
-"""Random diagrams that can be trained, in float64: components are PyTorch modules of `Mixer`, or portable graphs."""
+"""Random diagrams that can be trained, in float64: components are PyTorch modules of `Mixer`, portable graphs, or both."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class Trainable:
 
 
 @st.composite
-def trainable_diagrams(draw: Any, *, portable: bool = False) -> Trainable:
+def trainable_diagrams(draw: Any, *, portable: bool | None = False) -> Trainable:
+    """Diagrams of modules, of portable components, or (`portable=None`) of both."""
     d = Builder("random")
     spaces = {name: d.space(name, "float64", **axes) for name, axes in AXES.items()}
     label = d.index("label", classes=3)
@@ -107,17 +108,20 @@ def trainable_diagrams(draw: Any, *, portable: bool = False) -> Trainable:
     for number in range(draw(st.integers(1, 4))):
         first = [space for _, space, source in terms if source == "data0" and space != "label"]
         choices = space_names if number else st.sampled_from(first)
-        sources = draw(st.lists(choices, min_size=0 if number and not portable else 1, max_size=2))
+        is_graph = draw(st.booleans()) if portable is None else portable
+        sources = draw(st.lists(choices, min_size=0 if number and not is_graph else 1, max_size=2))
         targets = draw(st.lists(space_names, min_size=1, max_size=2))
         # The first one trains, so that most draws have something to train.
         learns = number == 0 or draw(st.booleans())
         frozen = number > 0 and draw(st.sampled_from([False, False, True, "train"]))
         shapes = [SHAPES[s] for s in sources], [SHAPES[t] for t in targets]
         twins = [component for _, *types, component in arrows if types == [sources, targets]]
-        if portable and twins and draw(st.booleans()):  # another arrow of the same component
+        if portable is not False and twins and draw(st.booleans()):  # another arrow of the same component
             component, frozen = twins[0], None
-        elif portable:
+        elif is_graph:
             component, frozen = d.component(f"c{number}", portable_mixer(*shapes), frozen=frozen), None
+        elif portable is None:
+            component, frozen = d.component(f"c{number}", Mixer(*shapes, learns), frozen=frozen), None
         else:
             component = Mixer(*shapes, learns)
         between = tuple(spaces[s] for s in sources), tuple(spaces[t] for t in targets)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from bridge.cli.progress import bar
 from bridge.errors import BridgeError, DiagramError, FileError
+
+if TYPE_CHECKING:
+    from bridge.draw.picture import Picture
 
 __all__ = ["check", "demo", "doctor", "export", "julia_install", "relate", "show"]
 
@@ -82,6 +86,7 @@ def show(options: argparse.Namespace) -> int:
     from bridge.cli.diagram import as_text, described
     from bridge.cli.placement import parse
     from bridge.cli.plan import described_plan, plan_text
+    from bridge.draw.picture import picture
     from bridge.plan.compile import place, plan
     from bridge.plan.program import Runtime
     from bridge.schema.files import load
@@ -90,6 +95,9 @@ def show(options: argparse.Namespace) -> int:
     placement = parse(options.place)
     placed = place(diagram, placement)
     program = plan(diagram, placement, Runtime(options.driver)) if options.plan else None
+    if options.svg or options.html or options.mermaid:
+        _draw(options, picture(diagram, placement, Runtime(options.driver), options.plan))
+        return 0
     if options.json:
         plain = described(diagram, placed)
         if program is not None:
@@ -101,6 +109,21 @@ def show(options: argparse.Namespace) -> int:
     if program is not None:
         print(plan_text(program, rows))
     return 0
+
+
+def _draw(options: argparse.Namespace, made: Picture) -> None:
+    """Write the files that were asked for, and say so."""
+    from bridge.draw.mermaid import mermaid
+    from bridge.draw.page import page
+    from bridge.draw.svg import svg
+    from bridge.schema.replace import replaced
+
+    for path, write in ((options.svg, svg), (options.html, page), (options.mermaid, mermaid)):
+        if path:
+            text = write(made)
+            with replaced(path, f"file {path!r}") as partial:
+                partial.write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
 
 
 def relate(options: argparse.Namespace) -> int:

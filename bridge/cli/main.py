@@ -90,6 +90,9 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--driver", choices=["torch", "julia"], default="torch", help="who runs the loop (default torch)")
     show.add_argument("--all", action="store_true", help="every element, however many there are")
     show.add_argument("--json", action="store_true", help="a JSON object, with every element")
+    show.add_argument("--svg", metavar="OUT", help="write a picture, with the plan's steps and islands if --plan is given")
+    show.add_argument("--html", metavar="OUT", help="write a page for a browser: zoom, and the two sides of an agreement")
+    show.add_argument("--mermaid", metavar="OUT", help="write Mermaid text, which forges and notebooks draw")
 
     export = _command(chosen, "export", commands.export, "write a diagram as a training script in plain PyTorch or Flux")
     export.epilog = "The script needs no diagram-bridge; its weights are in a .safetensors file beside it."

@@ -357,11 +357,40 @@ class Diagram:
 
         return tie(self, owner, *others)
 
+    def svg(self, **options: Any) -> str:
+        """The diagram as a picture (options as in `bridge.draw.picture.picture`). Needs the extra `draw`."""
+        from bridge.draw.picture import picture
+        from bridge.draw.svg import svg
+
+        return svg(picture(self, **options))
+
+    def mermaid(self, **options: Any) -> str:
+        """The diagram as Mermaid text, which forges and notebooks draw."""
+        from bridge.draw.mermaid import mermaid
+        from bridge.draw.picture import picture
+
+        return mermaid(picture(self, **options))
+
+    def _repr_svg_(self) -> str | None:
+        """What notebooks show: the picture, where it can be drawn and is small enough to read."""
+        from bridge.errors import UnsupportedError
+
+        if len(self.spaces) + len(self.arrows) + len(self.agreements) > _MOST_SHOWN:
+            return None
+        try:
+            return self.svg()
+        except UnsupportedError:
+            return None
+
     def untie(self, arrow: str, component: str | None = None) -> Diagram:
         """The diagram with a component of its own for an arrow (`bridge.untie`)."""
         from bridge.diagram.operations.tie import untie
 
         return untie(self, arrow, component)
+
+
+# Pictures of larger diagrams are for browsers, where one can zoom.
+_MOST_SHOWN = 200
 
 
 class _HasName(Protocol):

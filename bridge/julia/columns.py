@@ -22,12 +22,16 @@ class Columns:
     """The columns that a plan loads."""
 
     def __init__(self, diagram: Diagram, plan: Plan, allow_device_copy: bool = False) -> None:
+        self._made_of = diagram, plan, allow_device_copy
         self._allow_device_copy = allow_device_copy
         self._loads = []
         for i in plan.instructions:
             if i.operation is Operation.LOAD:
                 space = diagram.space(diagram.source(i.source).column(i.column).space)
                 self._loads.append((i.source, i.column, loader(i.source, i.column, space)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Columns, self._made_of
 
     @contextmanager
     def shared(self, batch: Batch, copies: Copies) -> Iterator[list[control.Samples]]:

@@ -35,6 +35,7 @@ from bridge.julia.structures import (
     UNSUPPORTED,
 )
 from bridge.julia.tensors import Copies, MendableError
+from bridge.julia.torch_island import Result, TorchIsland, TorchTape
 from bridge.julia.vtable import vtable
 from bridge.schema.generated import control_pb2 as control
 
@@ -45,9 +46,9 @@ __all__ = ["Session", "Statistics", "session", "stats"]
 class Statistics:
     """Counts of a session.
 
-    `forwards` and `backwards` are calls of islands, `crossed_bytes` what the tensors passed to them hold, `copies` and
-    `copied_bytes` the tensors that had to be copied; `islands`, `tapes` and `owners` (memory of Julia's that torch uses)
-    are alive now.
+    `forwards` and `backwards` are calls of islands, on either side, `crossed_bytes` what the tensors passed to them hold,
+    `copies` and `copied_bytes` the tensors that had to be copied; `islands`, `tapes` and `owners` (memory of one side that
+    the other uses) are alive now.
     """
 
     forwards: int = 0
@@ -76,7 +77,7 @@ class Session:
         starting.load_package(runtime, flux=wanted != "native")
         engines.choose(runtime, wanted)
         self.released, self.tapes = ReleaseQueue(), ReleaseQueue()
-        self.copies = Copies()
+        self.copies: Copies = vtable().copies
         addresses = [int(a) for a in runtime.eval_string("join(UInt.(DiagramBridge.vtable()), ',')").split(",")]
         self._control = _function(addresses[0], ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
         self._release = _function(addresses[3], ctypes.c_uint64)
@@ -180,9 +181,9 @@ class Session:
             counts.crossed_bytes,
             counts.copies + self.copies.number,
             counts.copied_bytes + self.copies.bytes,
-            counts.islands,
-            counts.tapes,
-            counts.owners,
+            counts.islands + vtable().count(TorchIsland),
+            counts.tapes + vtable().count(TorchTape),
+            counts.owners + vtable().count(Result),
         )
         if reset:
             self.copies.number = self.copies.bytes = 0

@@ -139,9 +139,9 @@ class TorchIsland:
         self._check_parameters(arguments[n:])
         flags, seed, application = words_at(mode, MODE_SIZE // 8)
         assert tape.loan is not None
-        inputs = [x for x in _tensors(arguments[:n], tape.loan, lender) if x is not None]
         tape.once = bool(flags & ONCE)
         with torch.inference_mode(False), torch.set_grad_enabled(bool(flags & GRAD)):
+            inputs = [x for x in _tensors(arguments[:n], tape.loan, lender) if x is not None]
             if flags & GRAD and not flags & CONSTANT:
                 inputs = [x.requires_grad_() if x.is_floating_point() else x for x in inputs]
             outputs = self._run(inputs, flags, seed, application)
@@ -159,21 +159,14 @@ class TorchIsland:
         if [y._version for y in tape.outputs] != list(tape.versions):
             raise UnsupportedError(self.element, "outputs that nobody writes to", "a change in place")
         assert tape.loan is not None
-        gradients = _tensors(described(dout, n_out), tape.loan, lender)
         asked = bytes_at(needs, n_in)
-        arguments = (*tape.inputs, *tape.parameters)
-        places = [k for k, x in enumerate(arguments) if asked[k] and x.requires_grad]
-        came = [(y, d) for y, d in zip(tape.outputs, gradients, strict=False) if d is not None and y.requires_grad]
-        found: dict[int, Tensor | None] = {}
-        if places and came:
-            outputs, given = zip(*came, strict=True)
-            targets = [arguments[k] for k in places]
-            made = torch.autograd.grad(outputs, targets, given, retain_graph=not tape.once, allow_unused=True)
-            found = dict(zip(places, made, strict=True))
-        results = [
-            None if g is None else mend_one(g, f"{self.element}, gradient of {self._argument(k, n_in)}", lender.copies)
-            for k, g in enumerate(map(found.get, range(n_in)))
-        ]
+        with torch.inference_mode(False), torch.no_grad():
+            gradients = _tensors(described(dout, n_out), tape.loan, lender)
+            found = _differentiate(tape, gradients, [bool(asked[k]) for k in range(n_in)])
+            results = [
+                None if g is None else mend_one(g, f"{self.element}, gradient of {self._argument(k, n_in)}", lender.copies)
+                for k, g in enumerate(found)
+            ]
         _answer(results, gradients, words_at(din, n_in * SLOT_SIZE // 8), lender)
 
     def _run(self, inputs: Sequence[Tensor], flags: int, seed: int, application: int) -> Sequence[Tensor]:
@@ -196,6 +189,21 @@ class TorchIsland:
     def _argument(self, k: int, n_in: int) -> str:
         inputs = n_in - len(self.parameters)
         return f"input {k}" if k < inputs else self.parameters[k - inputs].element
+
+
+def _differentiate(tape: TorchTape, gradients: Sequence[Tensor | None], asked: Sequence[bool]) -> list[Tensor | None]:
+    """The gradients of a tape's inputs and parameters that are asked for, from those of its outputs."""
+    arguments = (*tape.inputs, *tape.parameters)
+    places = [k for k, x in enumerate(arguments) if asked[k] and x.requires_grad]
+    came = [(y, d) for y, d in zip(tape.outputs, gradients, strict=False) if d is not None and y.requires_grad]
+    found: list[Tensor | None] = [None] * len(arguments)
+    if places and came:
+        outputs, given = zip(*came, strict=True)
+        targets = [arguments[k] for k in places]
+        made = torch.autograd.grad(outputs, targets, given, retain_graph=not tape.once, allow_unused=True)
+        for k, gradient in zip(places, made, strict=True):
+            found[k] = gradient
+    return found
 
 
 def _tensors(arguments: Sequence[Described | None], loan: Loan, lender: Lender) -> list[Tensor | None]:

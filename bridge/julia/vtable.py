@@ -49,7 +49,7 @@ class VTable:
         self._offered: dict[str, tuple[str, nn.Module]] = {}
         self._failure: tuple[int, BaseException] | None = None
         self._escaped: BaseException | None = None
-        self._calls = 0 # under way
+        self._calls = 0  # under way
         self._response: Any = None
         self._bodies = (self._control, self._forward, self._backward, self._release)
         word, integer, pointer = ctypes.c_uint64, ctypes.c_int64, ctypes.c_void_p
@@ -101,7 +101,7 @@ class VTable:
         A signal's handler may raise between Julia and the first line of a function, or behind its last: that exception
         goes to `sys.unraisablehook`, and is raised here.
         """
-        before = sys.unraisablehook
+        before, calls = sys.unraisablehook, self._calls
 
         def hook(unraisable: Any) -> None:
             # From Python 3.13 on the function is only named.
@@ -110,14 +110,11 @@ class VTable:
             else:
                 before(unraisable)
 
-        sys.unraisablehook = hook
-        self._calls += 1
         try:
+            sys.unraisablehook, self._calls = hook, calls + 1
             yield
         finally:
-            sys.unraisablehook = before
-            self._calls -= 1
-            self._failure = None
+            sys.unraisablehook, self._calls, self._failure = before, calls, None
             escaped, self._escaped = self._escaped, None
             if escaped is not None:
                 raise escaped from None

@@ -113,6 +113,18 @@ class Objective(nn.Module):
                 self.components[component.name].train(component.training is Training.FROZEN_TRAIN_MODE)
         return self
 
+    @property
+    def julia(self) -> Any:
+        """The Julia session that was given to `compile`, None for the process's own."""
+        return self._options["julia"]
+
+    def become(self, diagram: Diagram, plan: Plan, components: Components) -> None:
+        """Be the objective of another diagram, whose modules and plan these are (`bridge.change` finds them)."""
+        self.diagram, self.plan, self.components = diagram, plan, components
+        self._program = None
+        self._evaluations = {}
+        self.train(self.training)
+
     def __getstate__(self) -> dict[str, Any]:
         options = {**self._options, "julia": None}
         return {**self.__dict__, "_program": None, "_evaluations": {}, "_options": options}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.train.change import change
 from bridge.train.checkpoint import Checkpoint, Cursor, load_checkpoint, save_checkpoint
 from bridge.train.data import Data
 from bridge.train.fit import History, Step, fit
@@ -16,6 +17,7 @@ __all__ = [
     "Data",
     "History",
     "Step",
+    "change",
     "fit",
     "load_checkpoint",
     "load_weights",

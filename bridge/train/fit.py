@@ -147,8 +147,8 @@ def _train_mode(objective: Objective) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module in objective.modules():  # those that came during the training follow the objective
+            module.training = modes.get(module, modes[objective])
 
 
 def _shows(progress: bool | None) -> bool:

@@ -8,5 +8,6 @@ if VERSION < v"1.9" || Base.find_package("Flux") === nothing
 else
     using Flux
     include("flux/layers.jl")
+    include("flux/native.jl")
     include("flux/models.jl")
 end

@@ -143,8 +143,19 @@ end
 
 "Add to `n` elements that lie `step` apart."
 function add_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
-    step == 1 && return add_elements!(to, from, n)
-    for i in 0:(n - 1)
+    i = 0
+    if step == 1
+        return add_elements!(to, from, n)
+    elseif step == 2
+        while i + 8 <= n
+            @simd ivdep for j in i:(i + 7)
+                unsafe_store!(to, unsafe_load(to, 2j + 1) + unsafe_load(from, j + 1), 2j + 1)
+            end
+            i += 8
+        end
+    end
+    while i < n
         unsafe_store!(to, unsafe_load(to, i * step + 1) + unsafe_load(from, i + 1), i * step + 1)
+        i += 1
     end
 end

@@ -33,9 +33,16 @@ end
 function forward(layer::Pad, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memory, _) where {T,N}
     x = inputs[1]
     y = output!(memory, 1, T, padded_size(layer, x))
-    fill!(y, T(layer.value))
-    each_run(layer, size(x), size(y)) do padded, plain, n
-        copyto!(y, padded, x, plain, n)
+    value = T(layer.value)
+    GC.@preserve x y begin
+        behind = Ref(pointer(y)) # what has been written
+        each_run(layer, size(x), size(y)) do padded, plain, n
+            place = pointer(y, padded)
+            fill_elements!(behind[], Int(place - behind[]) ÷ sizeof(T), value)
+            copy_elements!(place, pointer(x, plain), n)
+            behind[] = place + n * sizeof(T)
+        end
+        fill_elements!(behind[], Int(pointer(y, length(y) + 1) - behind[]) ÷ sizeof(T), value)
     end
     return (y,), nothing
 end
@@ -47,26 +54,21 @@ function pullback(
     needs_inputs[1] || return (nothing,), ()
     dy = dvalues[1]
     dx = input_gradient!(memory, 1, T, size(inputs[1]))
-    each_run(layer, size(dx), size(dy)) do padded, plain, n
-        copyto!(dx, plain, dy, padded, n)
+    GC.@preserve dx dy each_run(layer, size(dx), size(dy)) do padded, plain, n
+        copy_elements!(pointer(dx, plain), pointer(dy, padded), n)
     end
     return (dx,), ()
 end
 
 """
-Call `body(padded, plain, n)` for runs of `n` neighbours: where they begin in the array with the padding and in the one without.
+Call `body(padded, plain, n)` for runs of `n` neighbours, in order: where they begin in the array with the padding and in the one
+without.
 """
-function each_run(body::F, layer::Pad, plain::Dims{N}, padded::Dims{N}) where {F,N}
-    axes = length(layer.before)
+@inline function each_run(body::F, layer::Pad, plain::Dims{N}, padded::Dims{N}) where {F,N}
+    axes, strides = length(layer.before), Base.size_to_strides(1, padded...)
     prod(plain) == 0 && return nothing
-    axes == 0 && return body(1, 1, prod(plain))
-    shift(i) = i <= axes ? layer.before[axes - i + 1] : 0
+    corner = 1 + sum(i -> i <= axes ? layer.before[axes - i + 1] * strides[i] : 0, 1:N)
     for (k, index) in enumerate(CartesianIndices(Base.tail(plain)))
-        place, step = 1 + shift(1), padded[1]
-        for i in 1:(N - 1)
-            place += (index[i] - 1 + shift(i + 1)) * step
-            step *= padded[i + 1]
-        end
-        body(place, (k - 1) * plain[1] + 1, plain[1])
+        body(corner + sum((Tuple(index) .- 1) .* Base.tail(strides)), (k - 1) * plain[1] + 1, plain[1])
     end
 end

@@ -215,7 +215,7 @@ function pullback(
 ) where {T,N}
     needs_inputs[1] || return (nothing,), ()
     across, down = pool_axes(layer, inputs[1])
-    dx = fill!(input_gradient!(memory, 1, T, size(inputs[1])), zero(T))
+    dx = input_gradient!(memory, 1, T, size(inputs[1]))
     each_plane(memory, dx, dvalues[1]) do dx, dy, shares
         spread_means!(dx, shares, dy, layer, across, down)
     end
@@ -223,7 +223,7 @@ function pullback(
 end
 
 function spread_means!(dx::Ptr{T}, shares::Ptr{T}, dy::Ptr{T}, layer::AnyMeanPool, across, down) where {T}
-    width = across.size
+    width, written = across.size, 0 # rows of dx so far
     for row in 0:(down.count - 1)
         fill_elements!(shares, width, zero(T))
         for column in 0:(across.count - 1)
@@ -234,8 +234,12 @@ function spread_means!(dx::Ptr{T}, shares::Ptr{T}, dy::Ptr{T}, layer::AnyMeanPoo
             end
         end
         top, bottom = bounds(down, row)
+        top > written && fill_elements!(dx + written * width * sizeof(T), (top - written) * width, zero(T))
         for j in top:(bottom - 1)
-            add_elements!(dx + j * width * sizeof(T), shares, width)
+            place = dx + j * width * sizeof(T)
+            j < written ? add_elements!(place, shares, width) : copy_elements!(place, shares, width)
         end
+        written = max(written, bottom)
     end
+    fill_elements!(dx + written * width * sizeof(T), (down.size - written) * width, zero(T))
 end

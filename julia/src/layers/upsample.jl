@@ -77,21 +77,21 @@ function pullback(
 ) where {T}
     needs_inputs[1] || return (nothing,), ()
     dy = dvalues[1]
-    dx = fill!(input_gradient!(memory, 1, T, size(inputs[1])), zero(T))
+    dx = input_gradient!(memory, 1, T, size(inputs[1]))
     width, (across, down) = size(dx, 1), layer.factor
     GC.@preserve dx dy parts(length(dx) ÷ width, cld(LEAST_PART, width * across * down)) do first, last, _
         for line in (first - 1):(last - 1), copy in 0:(down - 1)
             add_sums!(pointer(dx) + line * width * sizeof(T),
-                      pointer(dy) + (line * down + copy) * across * width * sizeof(T), width, across)
+                      pointer(dy) + (line * down + copy) * across * width * sizeof(T), width, across, copy == 0)
         end
     end
     return (dx,), ()
 end
 
-"Add to each of `n` elements the sum of `times` of the others."
-function add_sums!(x::Ptr{T}, y::Ptr{T}, n::Int, times::Int) where {T}
+"Add to each of `n` elements, or to 0, the sum of `times` of the others."
+function add_sums!(x::Ptr{T}, y::Ptr{T}, n::Int, times::Int, from_zero::Bool) where {T}
     for i in 1:n
-        sum = unsafe_load(x, i)
+        sum = from_zero ? zero(T) : unsafe_load(x, i)
         for k in ((i - 1) * times + 1):(i * times)
             sum += unsafe_load(y, k)
         end

@@ -1,0 +1,1 @@
+"""Pictures of diagrams: SVG, Mermaid text and a page for a browser."""

@@ -1,0 +1,80 @@
+"""Where boxes and lines of a picture are: layers from left to right, by grandalf (Sugiyama's method)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.draw.picture import Box, Picture
+from bridge.errors import UnsupportedError
+
+__all__ = ["Layout", "layout", "size_of"]
+
+MARGIN, GAP = 24, 40
+CHARACTER = 7.2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The middle of each box, the points of each line, and the size of it all, in pixels."""
+
+    places: dict[str, tuple[float, float]]
+    paths: list[list[tuple[float, float]]]
+    width: float
+    height: float
+
+
+def size_of(box: Box) -> tuple[float, float]:
+    """The width and height of a box with its label."""
+    lines = [box.label, *(mark for mark in box.marks if mark not in ("torch", "julia"))]
+    width = CHARACTER * max(map(len, lines))
+    return (width + 4, 34) if box.kind == "space" else (width + 20, 14 + 14 * len(lines))
+
+
+def layout(made: Picture) -> Layout:
+    """Place the boxes of a picture. Raises UnsupportedError where grandalf is not installed."""
+    try:
+        from grandalf.graphs import Edge, Graph, Vertex
+        from grandalf.layouts import SugiyamaLayout, VertexViewer
+        from grandalf.routing import EdgeViewer, route_with_lines
+    except ImportError:
+        expected = "the package grandalf (pip install 'diagram-bridge[draw]')"
+        raise UnsupportedError("drawing", expected, "no such package") from None
+
+    vertices = {}
+    for box in made.boxes.values():
+        vertices[box.id] = vertex = Vertex(box.id)
+        width, height = size_of(box)
+        vertex.view = VertexViewer(height, width)  # grandalf's layers go down, ours to the right
+    joined = {(line.start, line.end): Edge(vertices[line.start], vertices[line.end]) for line in made.lines}
+    for edge in joined.values():
+        edge.view = EdgeViewer()
+    graph = Graph(list(vertices.values()), list(joined.values()))
+    places: dict[str, tuple[float, float]] = {}
+    routes: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    top = 0.0
+    for part in graph.C:
+        placer = SugiyamaLayout(part)
+        placer.xspace, placer.yspace = 14, 44
+        placer.route_edge = route_with_lines
+        roots = [vertex for vertex in part.sV if vertex.data.startswith("source ")]
+        placer.init_all(roots=roots or None)
+        placer.draw(4)
+        inside = {vertex.data: (vertex.view.xy[1], vertex.view.xy[0]) for vertex in part.sV}
+        halves = {id_: (size_of(made.boxes[id_])[0] / 2, size_of(made.boxes[id_])[1] / 2) for id_ in inside}
+        left = min(x - halves[id_][0] for id_, (x, _) in inside.items())
+        upper = min(y - halves[id_][1] for id_, (_, y) in inside.items())
+        moved = (MARGIN - left, MARGIN + top - upper)
+        places |= {id_: (x + moved[0], y + moved[1]) for id_, (x, y) in inside.items()}
+        for edge in part.sE:
+            points = [(y + moved[0], x + moved[1]) for x, y in getattr(edge.view, "_pts", [])]
+            routes[edge.v[0].data, edge.v[1].data] = points[1:-1]
+        top = max(places[id_][1] + halves[id_][1] for id_ in inside) - MARGIN + GAP
+    paths = []
+    for line in made.lines:
+        between = routes.get((line.start, line.end))
+        if between is None:
+            between = routes.get((line.end, line.start), [])[::-1]
+        paths.append([places[line.start], *between, places[line.end]])
+    width = max((x + size_of(made.boxes[id_])[0] / 2 for id_, (x, _) in places.items()), default=0) + MARGIN
+    height = max((y + size_of(made.boxes[id_])[1] / 2 for id_, (_, y) in places.items()), default=0) + MARGIN
+    return Layout(places, paths, width, height)

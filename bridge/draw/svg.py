@@ -1,0 +1,97 @@
+"""A picture as SVG."""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import pairwise
+
+from bridge.draw.layout import Layout, layout, size_of
+from bridge.draw.picture import Box, Line, Picture
+
+__all__ = ["svg"]
+
+STYLE = """\
+text { font: 12px ui-monospace, monospace; text-anchor: middle; fill: #222 }
+.label { font-size: 10px; fill: #555 }
+.box rect, .box path { stroke-width: 1.5; fill: #fff; stroke: #555 }
+.torch rect { fill: #fde0d2; stroke: #d9480f } .julia rect { fill: #e5dbf7; stroke: #7048b6 }
+.frozen rect { stroke-dasharray: 5 3 } .source rect { fill: #e7f0e4; stroke: #3d7a2c } .space circle { fill: #222 }
+.agreement path, .commute path { fill: #fff3bf; stroke: #b08900 } .output rect { fill: #f1f3f5 }
+.line { fill: none; stroke: #888; stroke-width: 1.2 } .left, .right, .mask { stroke: #b08900; stroke-dasharray: 4 3 }
+.lit-left rect, .lit-left circle, .line.lit-left { stroke: #1864ab; stroke-width: 3 }
+.lit-right rect, .lit-right circle, .line.lit-right { stroke: #c2255c; stroke-width: 3 }
+.lit-left.lit-right rect, .lit-left.lit-right circle, .line.lit-left.lit-right { stroke: #5f3dc4; stroke-width: 3 }
+"""
+
+
+def svg(made: Picture) -> str:
+    """The picture as one self-contained SVG element, whose boxes have their ids and, on pointing, their titles.
+
+    Raises UnsupportedError where grandalf is not installed.
+    """
+    placed = layout(made)
+    size = f"{placed.width:.0f} {placed.height:.0f}"
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{placed.width:.0f}" '
+        f'height="{placed.height:.0f}" role="img" aria-label="{escape(made.name)}">',
+        f"<title>{escape(made.name)}</title><style>{STYLE}</style>",
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0 8 4 0 8z" fill="#888"/></marker></defs>',
+    ]
+    parts += [drawn_line(made, line, path) for line, path in zip(made.lines, placed.paths, strict=True)]
+    parts += [drawn_box(box, placed) for box in made.boxes.values()]
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def drawn_line(made: Picture, line: Line, path: list[tuple[float, float]]) -> str:
+    """A line through its points, from border to border, with its label in the middle."""
+    start = border(path[1], path[0], made.boxes[line.start])
+    end = border(path[-2], path[-1], made.boxes[line.end])
+    points = [start, *path[1:-1], end]
+    commands = f"M{start[0]:.1f} {start[1]:.1f}"
+    for (x, y), (u, v) in pairwise(points):
+        middle = (x + u) / 2
+        commands += f"C{middle:.1f} {y:.1f} {middle:.1f} {v:.1f} {u:.1f} {v:.1f}"
+    tip = ' marker-end="url(#tip)"' if line.kind in ("flow", "reads") else ""
+    ends = f'data-start="{escape(line.start)}" data-end="{escape(line.end)}"'
+    drawn = f'<path class="line {line.kind}" {ends} d="{commands}"{tip}/>'
+    if line.label:
+        (x, y), (u, v) = points[0], points[1]
+        drawn += f'<text class="label" x="{(x + u) / 2:.1f}" y="{(y + v) / 2 - 7:.1f}">{escape(line.label)}</text>'
+    return drawn
+
+
+def border(toward: tuple[float, float], middle: tuple[float, float], box: Box) -> tuple[float, float]:
+    """The point of a box's left or right border from which a line leaves, or the dot of a space."""
+    half = 5.0 if box.kind == "space" else size_of(box)[0] / 2
+    return (middle[0] + (half if toward[0] >= middle[0] else -half), middle[1])
+
+
+def drawn_box(box: Box, placed: Layout) -> str:
+    """A box with its label, and its title for who points at it."""
+    x, y = placed.places[box.id]
+    width, height = size_of(box)
+    marks = [mark for mark in box.marks if mark in ("torch", "julia", "frozen")]
+    # No name has a slash.
+    sides = f' data-left="{escape("/".join(box.left))}" data-right="{escape("/".join(box.right))}"' if box.left else ""
+    parts = [f'<g class="{" ".join(["box", box.kind, *marks])}" data-id="{escape(box.id)}"{sides}>']
+    parts.append(f"<title>{escape(box.title)}</title>")
+    if box.kind == "space":
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
+        parts.append(f'<text x="{x:.1f}" y="{y - 14:.1f}">{escape(box.label)}</text></g>')
+        return "".join(parts)
+    left, upper = x - width / 2, y - height / 2
+    if box.kind in ("agreement", "commute"):
+        cut = 8
+        outline = f"M{left:.1f} {y:.1f}l{cut} {-height / 2}h{width - 2 * cut:.1f}l{cut} {height / 2}l{-cut} {height / 2}"
+        parts.append(f'<path d="{outline}h{2 * cut - width:.1f}z"/>')
+    else:
+        round_ = 12 if box.kind == "output" else 3
+        size = f'width="{width:.1f}" height="{height:.1f}" rx="{round_}"'
+        parts.append(f'<rect x="{left:.1f}" y="{upper:.1f}" {size}/>')
+    texts = [box.label, *(mark for mark in box.marks if mark not in ("torch", "julia"))]
+    for number, text in enumerate(texts):
+        line = y + 4 + 14 * (number - (len(texts) - 1) / 2)  # 4: from the middle of a letter to its foot
+        kind = ' class="label"' if number else ""
+        parts.append(f'<text{kind} x="{x:.1f}" y="{line:.1f}">{escape(text)}</text>')
+    return "".join([*parts, "</g>"])

@@ -12,6 +12,7 @@ from torch import Tensor
 from bridge.diagram.builder import Builder
 from bridge.diagram.ir import Diagram
 from bridge.errors import FileError, UnsupportedError
+from bridge.port.source.julia_script import julia_script
 from bridge.port.source.python_script import python_script
 from bridge.schema.replace import replaced
 from bridge.torch.objective import Objective, compile
@@ -22,7 +23,7 @@ __all__ = ["LANGUAGES", "export"]
 
 Script = Callable[[Diagram, Mapping[str, Mapping[str, Tensor]]], tuple[str, dict[str, Tensor]]]
 
-LANGUAGES: Mapping[str, tuple[str, Script]] = {"python": ("train.py", python_script)}
+LANGUAGES: Mapping[str, tuple[str, Script]] = {"python": ("train.py", python_script), "julia": ("train.jl", julia_script)}
 """The file's name and what makes its text, by language."""
 
 

@@ -20,7 +20,18 @@ from bridge.port.source.names import Names, identifier
 
 MODULE_NAMES = frozenset(dir(nn.Module))
 
-__all__ = ["Class", "Instance", "Leaf", "Member", "Reference", "Sequence_", "Step", "module_paths", "outline"]
+__all__ = [
+    "Class",
+    "Instance",
+    "Leaf",
+    "Member",
+    "Reference",
+    "Sequence_",
+    "Step",
+    "argument_names",
+    "module_paths",
+    "outline",
+]
 
 Reference: TypeAlias = "tuple[int, int]"
 """A value in a class: (-1, k) is its input k, (n, k) is output k of its step n."""
@@ -164,8 +175,16 @@ class _Builder:
         return value in outputs or value in self.graph.outputs or any(r not in places for r in self.readers.get(value, ()))
 
 
-def module_paths(made: Class) -> dict[str, tuple[str, ...]]:
-    """Where the module of each node is, by the node's name: the names of members from the class on."""
+def argument_names(made: Class) -> list[str]:
+    """What the arguments of an inner class are called."""
+    return ["x"] if made.inputs == 1 else [f"x{place + 1}" for place in range(made.inputs)]
+
+
+def module_paths(made: Class, first: int = 0) -> dict[str, tuple[str, ...]]:
+    """Where the module of each node is, by the node's name: the names of members from the class on.
+
+    Members of a sequence are counted from `first`.
+    """
     found: dict[str, tuple[str, ...]] = {}
 
     def visit(member: Member, where: tuple[str, ...]) -> None:
@@ -174,9 +193,9 @@ def module_paths(made: Class) -> dict[str, tuple[str, ...]]:
                 found[member.node.name] = where
         elif isinstance(member, Sequence_):
             for place, inner in enumerate(member.members):
-                visit(inner, (*where, str(place)))
+                visit(inner, (*where, str(place + first)))
         else:
-            found.update((name, (*where, *rest)) for name, rest in module_paths(member.of).items())
+            found.update((name, (*where, *rest)) for name, rest in module_paths(member.of, first).items())
 
     for step in made.steps:
         visit(step.member, (step.name,))
@@ -196,7 +215,7 @@ PLAIN = frozenset(
     {
         *("linear", "relu", "relu6", "sigmoid", "tanh", "silu", "hardsigmoid", "mish", "softplus", "leaky_relu", "elu"),
         *("celu", "gelu", "softmax", "log_softmax", "layer_norm", "batch_norm", "instance_norm", "group_norm", "dropout"),
-        *("embedding", "flatten", "identity", "upsample2d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"),
+        *("flatten", "identity", "upsample2d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"),
         *(f"{kind}_pool{n}d" for kind in ("max", "mean", "adaptive_mean", "adaptive_max") for n in (1, 2)),
     }
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bridge.port.source.expressions import Expression, atom, call, method
-from bridge.port.source.names import Names
 from bridge.port.source.outline import Class, Instance, Leaf, Member, Sequence_, Step
 from bridge.port.source.python_layers import RECURRENT, apply_function, apply_member, repeats_arguments
 from bridge.port.source.statements import Body
@@ -58,11 +57,6 @@ def class_text(made: Class, name: str, inputs: Sequence[str], about: str, names:
     else:
         lines.append(f"        return {results}")
     return "\n".join(lines) + "\n"
-
-
-def argument_names(made: Class) -> list[str]:
-    """What the arguments of an inner class are called."""
-    return ["x"] if made.inputs == 1 else [Names().new(f"x{k + 1}") for k in range(made.inputs)]
 
 
 def _write(step: Step, arguments: Sequence[Expression]) -> Expression:

@@ -13,8 +13,8 @@ from bridge.diagram.ir import Diagram, Training
 from bridge.diagram.messages import space_text
 from bridge.port.source.expressions import quoted
 from bridge.port.source.names import Names, class_name, identifier
-from bridge.port.source.outline import Class, module_paths, outline
-from bridge.port.source.python_classes import argument_names, class_text
+from bridge.port.source.outline import Class, argument_names, module_paths, outline
+from bridge.port.source.python_classes import class_text
 from bridge.port.source.python_layers import member_call, parameter_names
 from bridge.port.source.python_losses import HELPERS, loss_text
 from bridge.port.source.python_template import DATA, HEAD, LOADING, MAIN

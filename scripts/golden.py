@@ -44,6 +44,13 @@ LAYERS: dict[str, Layer | LayerGraph] = {
     "log_softmax": layers.log_softmax(-1),
     "layer_norm": layers.layer_norm(3),
     "layer_norm_plain": layers.layer_norm([3], eps=1e-12, affine=False),
+    "batch_norm": layers.batch_norm(3),
+    "batch_norm_plain": layers.batch_norm(3, eps=0.1, momentum=1, affine=False, track=False),
+    "instance_norm": layers.chain(layers.reshape(1, 3), layers.instance_norm(1, affine=True, track=True), layers.reshape(3)),
+    "instance_norm_plain": layers.chain(layers.reshape(1, 3), layers.instance_norm(1), layers.reshape(3)),
+    "group_norm": layers.group_norm(1, 3),
+    "group_norm_plain": layers.group_norm(3, 3, affine=False),
+    "dropout": layers.dropout(),
     "flatten": layers.flatten(),
     "reshape": layers.chain(layers.reshape(1, 3), layers.reshape(3)),
     "identity": layers.identity(),
@@ -146,6 +153,33 @@ def indices(d: Builder) -> None:
     d.agree(f(data.steps), data.long, by=by, where=data.count)
     d.agree(f(data.steps), data.short, by=by, where=data.times, name="by name")
     d.agree(f(data.steps), data.short, by=by, where=data.share, weight=0.0)
+
+
+def embeddings(d: Builder) -> None:
+    """Indices, float values and lookups in one graph; one input for two tables, of which the smaller one counts."""
+    x = d.space("x", step="length", k=4)
+    graph = GraphBuilder(2)
+    word, scale = graph.inputs
+    first = graph(layers.embedding(7, 4, padding=0), word)
+    second = graph(layers.embedding(5, 4), word, name="small")
+    body = graph.build(graph(layers.multiply(), graph(layers.add(), first, second), scale), scale)
+    word_space = d.index("word", classes=5, dtype="int32", step="length")
+    data = d.source("data", word=word_space, x=x)
+    f = d.arrow("f", (word_space, x), (x, x), body)
+    made, same = f(data.word, data.x)
+    d.agree(made, same, by=bridge.mse())
+
+
+def statistics(d: Builder) -> None:
+    """One batch norm applied to terms of both runtimes, in three states: its applications keep their order."""
+    x = d.space("x", k=2)
+    data = d.source("data", x=x, y=x)
+    norm = layers.chain(layers.batch_norm(2), layers.dropout(0.25))
+    f, g = d.arrow("f", x, x, layers.linear(2, 2)), d.arrow("g", x, x, norm)
+    tested, trained = d.arrow("tested", x, x, norm, frozen=True), d.arrow("trained", x, x, norm, frozen="train")
+    d.agree(g(f(data.x)), g(data.y), by=bridge.mse())
+    d.agree(tested(g(f(data.y))), trained(f(data.y)), by=bridge.mse())
+    d.agree(trained(data.x), g(data.x), by=bridge.mse())
 
 
 def references(d: Builder) -> None:
@@ -327,20 +361,9 @@ WRITERS: dict[str, Callable[[Builder], object]] = {
     **{
         writer.__name__: writer
         for writer in (
-            indices,
-            references,
-            shared,
-            residual,
-            arithmetic,
-            parts,
-            recurrent,
-            attention,
-            commutes,
-            ladder,
-            splits,
-            model,
-            names,
-            distillation,
+            *(indices, embeddings, statistics, references, shared, residual),
+            *(arithmetic, parts, recurrent, attention),
+            *(commutes, ladder, splits, model, names, distillation),
         )
     },
 }

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hypothesis import strategies as st
 from layer_cases import Call, Case, Input
 from layer_cases_arithmetic import CASES as ARITHMETIC
 from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTION
 from layer_cases_elementary import CASES as ELEMENTARY
+from layer_cases_indexing import CASES as INDEXING
 from layer_cases_normalization import CASES as NORMALIZATION
 from layer_cases_pooling import CASES as POOLING
 from layer_cases_recurrent import CASES as RECURRENT
+from layer_cases_regularization import CASES as REGULARIZATION
 from layer_cases_resampling import CASES as RESAMPLING
 from layer_cases_shaping import CASES as SHAPING
 from torch import Tensor
@@ -43,11 +46,15 @@ FAMILIES = {
     "pooling": POOLING,
     "resampling": RESAMPLING,
     "normalization": NORMALIZATION,
+    "regularization": REGULARIZATION,
+    "indexing": INDEXING,
     "arithmetic": ARITHMETIC,
     "shaping": SHAPING,
     "recurrent": RECURRENT,
     "attention": ATTENTION,
 }
+
+CASES_OF_AN_OPERATION = 3
 
 Found = dict[str, Tensor]
 """What an engine makes of a case: `output 0`, `input 0`'s gradient, each parameter's gradient, each buffer afterwards."""
@@ -62,6 +69,14 @@ class Trial:
     dtype: torch.dtype
     train: bool
     seed: int
+
+
+@st.composite
+def trials(draw: st.DrawFn, family: str, dtype: torch.dtype) -> Trial:
+    """Cases of every operation of a family."""
+    samples = draw(st.sampled_from([1, 2, 5]))
+    cases = [draw(make(samples)) for make in FAMILIES[family].values() for _ in range(CASES_OF_AN_OPERATION)]
+    return Trial(cases, samples, dtype, draw(st.booleans()), draw(st.integers(0, 2**32)))
 
 
 class Bench:

@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-from layer_parity import FAMILIES, Bench, Trial, differences
+from layer_parity import FAMILIES, Bench, Trial, differences, trials
 
 from bridge.julia.session import Session, session
 from bridge.layers import table
 
-CASES_OF_AN_OPERATION = 3
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
@@ -30,33 +28,25 @@ def julia() -> Session:
     return started
 
 
-@st.composite
-def trials(draw: st.DrawFn, family: str) -> Trial:
-    samples = draw(st.sampled_from([1, 2, 5]))
-    cases = [draw(make(samples)) for make in FAMILIES[family].values() for _ in range(CASES_OF_AN_OPERATION)]
-    dtype = draw(st.sampled_from([torch.float32, torch.float64]))
-    return Trial(cases, samples, dtype, draw(st.booleans()), draw(st.integers(0, 2**32)))
-
-
+@pytest.mark.parametrize("dtype", CLOSE, ids=["float32", "float64"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_engines_agree_with_torch(family: str, julia: Session, tmp_path: Path) -> None:
+def test_engines_agree_with_torch(family: str, dtype: torch.dtype, julia: Session, tmp_path: Path) -> None:
     # Cases don't depend on each other and each is reported by itself: there is nothing to shrink.
-    @settings(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(trials(family))
+    @settings(max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(trials(family, dtype))
     def run(trial: Trial) -> None:
         bench = Bench(trial)
         expected = bench.reference()
-        engines = ["native", "flux"] if "Flux" in julia.packages else ["native"]
         answers = {"torch": bench.in_torch()}
-        for engine in engines:
+        for engine in ["native", "flux"] if "Flux" in julia.packages else ["native"]:
             answers[f"{engine} island"] = bench.in_island(julia, engine)
             answers[f"{engine} alone"] = bench.in_julia(julia, engine, tmp_path)
         wrong = [
-            f"{where}, {case!r}, {trial.samples} samples, {trial.dtype}, train={trial.train}: {name} is off by {off}"
+            f"{where}, {case!r}, {trial.samples} samples, {dtype}, train={trial.train}: {name} is off by {off}"
             for where, made in answers.items()
             for case, answer, wanted in zip(trial.cases, made, expected, strict=True)
             for name, off in differences(answer, wanted)
-            if off > CLOSE[trial.dtype]
+            if off > CLOSE[dtype]
         ]
         assert not wrong, "\n".join(wrong)
 

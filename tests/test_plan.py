@@ -15,7 +15,17 @@ from trainable_diagrams import trainable_diagrams
 import bridge
 from bridge import layers
 from bridge.diagram.builder import Builder
-from bridge.diagram.ir import ColumnTerm, DetachTerm, Diagram, Output, OutputTerm, Term, TorchReference
+from bridge.diagram.ir import (
+    ColumnTerm,
+    Component,
+    DetachTerm,
+    Diagram,
+    LayerGraph,
+    Output,
+    OutputTerm,
+    Term,
+    TorchReference,
+)
 from bridge.diagram.paths import expand
 from bridge.errors import BindingError, DiagramError
 from bridge.plan import Operation, Plan, Runtime, fragment, plan, plan_outputs
@@ -56,14 +66,26 @@ def naive_nodes(diagram: Diagram, placed: dict[str, Runtime], driver: Runtime) -
             nodes[key] = (number, placed[diagram.arrow(node.arrow).component], waits)
         return key
 
-    diverges = []
+    diverges: list[tuple] = []
     for place, agreement in enumerate(expansion.agreements):
         sides = [agreement.left, agreement.right] + ([agreement.mask] if agreement.mask is not None else [])
         key = ("diverge", place)
         nodes[key] = (len(terms) + place, driver, [visit(side) for side in sides])
         diverges.append(key)
     nodes[("sum",)] = (len(terms) + len(diverges), driver, diverges)
+    for component in diagram.components:
+        if has_state(component):
+            applied = [key for key in nodes if key[0] == "apply" and diagram.arrow(key[1]).component == component.name]
+            for before, after in pairwise(sorted(applied, key=lambda key: nodes[key][0])):
+                nodes[after][2].append(before)
     return nodes
+
+
+def has_state(component: Component) -> bool:
+    """Whether an application may change what the next one finds."""
+    if component.training.is_frozen or not isinstance(component.body, LayerGraph):
+        return not component.training.is_frozen
+    return any(node.layer.operation == "batch_norm" for node in component.body.nodes)
 
 
 def naive_order(nodes: dict[tuple, tuple], driver: Runtime) -> list[tuple]:
@@ -156,9 +178,9 @@ def check_plan(diagram: Diagram, placement: dict[str, Runtime], driver: Runtime)
     check_registers(made, {*total.inputs, *total.outputs})
     check_islands(made, diagram, {*total.inputs, *total.outputs})
     check_tapes(made, diagram)
-    assert [i.application for i in made.instructions if i.operation is Operation.APPLY] == list(
-        range(sum(i.operation is Operation.APPLY for i in made.instructions))
-    )
+    keys = dict(zip(planned_order(made, expand(diagram).terms), made.instructions, strict=True))
+    for key, (number, _, _) in naive_nodes(diagram, placed, driver).items():
+        assert keys[key].application == (number if key[0] == "apply" else 0)
     return made
 
 

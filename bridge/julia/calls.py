@@ -68,8 +68,8 @@ def describing_forward(vtable_forward: Callable[..., int]) -> Binder:
     """Binds the vtable's forward, with descriptors written here."""
 
     def bind(frame: Frame) -> Callable[..., Answer]:
-        island, flags, application, _ = frame.words[:4]
-        mode = (ctypes.c_uint64 * 3)(flags, 0, application)
+        island, flags, _, _ = frame.words[:4]
+        mode = (ctypes.c_uint64 * 3)(flags, 0, 0)
         slots = frame.address + SLOTS_OFFSET
 
         def call(

@@ -54,10 +54,11 @@ class Place:
 class Island:
     """A fragment loaded in a Julia session.
 
-    `call(inputs, parameters, train, seed)` gives its outputs for a batch, differentiable by autograd: `inputs` are (N, …)
-    tensors of the inputs' spaces, `parameters` those of its components in order. Gradients flow to each of them that
-    requires one. It raises JuliaError for an exception in Julia, UnsupportedError for what an island refuses,
-    JuliaUnavailable in another thread or a forked child.
+    `call(inputs, variables, train, seed)` gives its outputs for a batch, differentiable by autograd: `inputs` are (N, …)
+    tensors of the inputs' spaces, `variables` the parameters of its components in order, then the buffers of portable
+    ones. Gradients flow to each input and parameter that requires one; buffers change in train mode. It raises JuliaError
+    for an exception in Julia, UnsupportedError for what an island refuses, JuliaUnavailable in another thread or a forked
+    child.
 
     A tensor that can't be shared as it is (not contiguous, not 16-byte aligned, a lazily negated view) is copied, and the
     copy counted; anything else is refused by name.
@@ -68,16 +69,16 @@ class Island:
         session: Session,
         held: Held,
         inputs: Sequence[Place],
-        parameters: Sequence[Place],
+        variables: Sequence[Place],
         outputs: Sequence[Place],
         *,
-        application: int = 0,
+        buffers: int = 0,
         allow_device_copy: bool = False,
     ) -> None:
         self.session = session
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
-        self.arguments = (*inputs, *parameters)
-        self.application = application
+        self.arguments = (*inputs, *variables)
+        self.first_buffer = len(self.arguments) - buffers
         self.allow_device_copy = allow_device_copy
         self.retained_arguments = _where(self.arguments, lambda place: place.retained)
         self.retained_outputs = _where(self.outputs, lambda place: place.retained)
@@ -107,7 +108,10 @@ class Island:
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """`forward` with copies of the tensors that could not be passed, and the tensors that were."""
         mended = self._mend(tensors, "input")
-        return self.forward(mended, flags, seed, tape), mended  # type: ignore[arg-type, return-value]
+        outputs = self.forward(mended, flags, seed, tape)  # type: ignore[arg-type]
+        if flags & TRAIN:
+            bring_back(tensors[self.first_buffer :], mended[self.first_buffer :])  # type: ignore[arg-type]
+        return outputs, mended  # type: ignore[return-value]
 
     def mended_backward(
         self, tape: int, keep: bool, gradients: Sequence[Tensor | None], needs: tuple[bool, ...], batch: int
@@ -122,15 +126,13 @@ class Island:
 
     def new_frame(self, flags: int) -> Frame:
         """Memory for one call of forward in a mode."""
-        frame = Frame(
-            self.number, flags, self.application, len(self.outputs), len(self.arguments), len(self.inputs)
-        )
+        frame = Frame(self.number, flags, len(self.outputs), len(self.arguments), len(self.inputs))
         frame.call = self.session.bind_forward(frame)
         return frame
 
     def new_gradient_frame(self) -> Frame:
         """Memory for one call of backward."""
-        frame = Frame(self.number, 0, self.application, len(self.arguments), len(self.outputs))
+        frame = Frame(self.number, 0, len(self.arguments), len(self.outputs))
         frame.call = self.session.bind_backward(frame)
         return frame
 
@@ -207,16 +209,16 @@ def _entry(island: Island) -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...], 
     crossings = {train: crossing(island, TRAIN if train else 0) for train in (False, True)}
     training, testing = crossings[True], crossings[False]
 
-    def call(inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], train: bool, seed: int) -> tuple[Tensor, ...]:
+    def call(inputs: tuple[Tensor, ...], variables: tuple[Tensor, ...], train: bool, seed: int) -> tuple[Tensor, ...]:
         if is_compiling():
-            return _outside_graph()(call, inputs, parameters, train, seed)
+            return _outside_graph()(call, inputs, variables, train, seed)
         if is_autocast_anywhere() and torch.is_autocast_enabled("cpu"):
             inputs = tuple(t.to(p.dtype) if t.is_floating_point() else t for t, p in zip(inputs, island.inputs, strict=True))
         if island.allow_device_copy and any(t.device.type != "cpu" for t in inputs):
-            return _on_device(island, inputs, parameters, train, seed)
+            return _on_device(island, inputs, variables, train, seed)
         if are_transforms_active():
             refuse_transforms()
-        tensors = inputs + parameters
+        tensors = inputs + variables
         if forward_ad._current_level >= 0:
             refuse_tangents(tensors)
         if is_grad_enabled():
@@ -233,7 +235,7 @@ def _entry(island: Island) -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...], 
 
 
 def _on_device(
-    island: Island, inputs: tuple[Tensor, ...], parameters: tuple[Tensor, ...], train: bool, seed: int
+    island: Island, inputs: tuple[Tensor, ...], variables: tuple[Tensor, ...], train: bool, seed: int
 ) -> tuple[Tensor, ...]:
     device = next(t.device for t in inputs if t.device.type != "cpu")
     copies = island.session.copies
@@ -241,7 +243,20 @@ def _on_device(
     def here(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(t if t.device.type == "cpu" else copies.count(t.cpu()) for t in tensors)
 
-    return tuple(copies.count(t.to(device)) for t in island.call(here(inputs), here(parameters), train, seed))
+    passed = here(variables)
+    outputs = island.call(here(inputs), passed, train, seed)
+    if train:
+        first = island.first_buffer - len(island.inputs)
+        bring_back(variables[first:], passed[first:])
+    return tuple(copies.count(t.to(device)) for t in outputs)
+
+
+def bring_back(buffers: Sequence[Tensor], passed: Sequence[Tensor]) -> None:
+    """Give buffers that were passed as copies what Julia wrote to the copies."""
+    with torch.no_grad():
+        for buffer, copy in zip(buffers, passed, strict=True):
+            if buffer is not copy:
+                buffer.copy_(copy)
 
 
 def _where(places: Sequence[Place], condition: Callable[[Place], bool]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,18 +21,18 @@ def load(
     session: Session,
     fragment: bytes,
     models: Mapping[str, JuliaModel],
-    parameters: Mapping[str, tuple[torch.Tensor, ...]],
+    parameters: Sequence[torch.Tensor],
+    buffers: Sequence[torch.Tensor],
     *,
     one_batch: bool,
-    application: int = 0,
     allow_device_copy: bool = False,
 ) -> Island:
     """The island of a fragment (`plan.proto`, canonical bytes).
 
-    `models` has the module of each component of the user's, `parameters` each component's parameters in order, which tell
-    shapes and dtypes. `one_batch` says that all inputs and outputs have the first size of the first input;
-    `application` is the number of the first application in the plan. Raises BridgeError, naming the element, for a
-    fragment that Julia's engine does not understand, BindingError for modules with other parameters than their layers'.
+    `models` has the module of each component of the user's, `parameters` the components' parameters in order, and
+    `buffers` those of portable ones, which tell shapes and dtypes. `one_batch` says that all inputs and outputs have the
+    first size of the first input. Raises BridgeError, naming the element, for a fragment that Julia's engine does not
+    understand, BindingError for modules with other parameters than their layers'.
     """
     message = plan_pb2.Fragment.FromString(fragment)
     instances = [models[c.name].instance if c.name in models else 0 for c in message.components]
@@ -45,21 +45,14 @@ def load(
         _place(register, spaces, uniform and loaded.gradients_filled[k], loaded.inputs_retained[k])
         for k, register in enumerate(message.inputs)
     ]
-    tensors = [t for component in message.components for t in parameters[component.name]]
-    if len(tensors) != len(loaded.gradients_filled) - count:
+    variables = [("parameter", t) for t in parameters] + [("buffer", t) for t in buffers]
+    if len(variables) != len(loaded.gradients_filled) - count:
         names = ", ".join(component.name for component in message.components)
-        found = f"{len(tensors)}: parameters were added to a module, or taken away"
-        raise BindingError(f"island of {names}", f"{len(loaded.gradients_filled) - count} parameters", found)
+        found = f"{len(variables)}: they were added to a module, or taken away"
+        raise BindingError(f"island of {names}", f"{len(loaded.gradients_filled) - count} parameters and buffers", found)
     arguments = [
-        Place(
-            "parameter",
-            tuple(t.shape),
-            t.dtype,
-            False,
-            loaded.gradients_filled[count + k],
-            loaded.inputs_retained[count + k],
-        )
-        for k, t in enumerate(tensors)
+        Place(what, tuple(t.shape), t.dtype, False, loaded.gradients_filled[k], loaded.inputs_retained[k])
+        for k, (what, t) in enumerate(variables, count)
     ]
     outputs = [
         _place(register, spaces, uniform and loaded.outputs_filled[k], loaded.outputs_retained[k])
@@ -71,7 +64,7 @@ def load(
         inputs,
         arguments,
         outputs,
-        application=application,
+        buffers=len(buffers),
         allow_device_copy=allow_device_copy,
     )
 

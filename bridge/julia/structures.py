@@ -32,7 +32,7 @@ MAX_AXES = 16
 
 _HEAD, _SLOT, _DESCRIPTOR = 4, SLOT_SIZE // 8, DESCRIPTOR_SIZE // 8
 SLOTS_OFFSET = 8 * _HEAD
-"""Where a frame's slots begin, in bytes: behind island, flags, application and the number of slots."""
+"""Where a frame's slots begin, in bytes: behind island, flags, application (0) and the number of slots."""
 
 DATA, TYPE, SHAPE, KIND, VALUE = 0, 2, 3, 6, 7
 """Words of a slot: where it is, rank and element type, the address of its sizes, the answer and its number."""
@@ -57,12 +57,12 @@ class Frame:
 
     call: Callable[..., Any]
 
-    def __init__(self, island: int, flags: int, application: int, slots: int, tensors: int, inputs: int = 0) -> None:
+    def __init__(self, island: int, flags: int, slots: int, tensors: int, inputs: int = 0) -> None:
         self.slots, self.inputs = slots, inputs
         self.sizes = _HEAD + slots * _SLOT
         self.words = (ctypes.c_int64 * (self.sizes + slots * MAX_AXES + tensors * _DESCRIPTOR))()
         self.address = ctypes.addressof(self.words)
-        self.words[:_HEAD] = [island, flags, application, slots]
+        self.words[:_HEAD] = [island, flags, 0, slots]
         for k in range(slots):
             self.words[slot(k) + SHAPE] = self.address + 8 * (self.sizes + MAX_AXES * k)
 

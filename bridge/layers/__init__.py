@@ -21,7 +21,8 @@ from bridge.layers.elementary import (
     softplus,
     tanh,
 )
-from bridge.layers.normalization import layer_norm
+from bridge.layers.indexing import embedding
+from bridge.layers.normalization import batch_norm, group_norm, instance_norm, layer_norm
 from bridge.layers.pooling import (
     adaptive_max_pool1d,
     adaptive_max_pool2d,
@@ -33,6 +34,7 @@ from bridge.layers.pooling import (
     mean_pool2d,
 )
 from bridge.layers.recurrent import gru, lstm, rnn
+from bridge.layers.regularization import dropout
 from bridge.layers.resampling import pad, upsample2d
 from bridge.layers.shaping import concat, flatten, identity, mean, permute, reshape, slice, split, sum
 
@@ -46,6 +48,7 @@ __all__ = [
     "adaptive_mean_pool2d",
     "add",
     "attention",
+    "batch_norm",
     "celu",
     "chain",
     "concat",
@@ -54,13 +57,17 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "divide",
+    "dropout",
     "elu",
+    "embedding",
     "exp",
     "flatten",
     "gelu",
+    "group_norm",
     "gru",
     "hardsigmoid",
     "identity",
+    "instance_norm",
     "layer_norm",
     "leaky_relu",
     "linear",

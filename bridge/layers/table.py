@@ -22,6 +22,11 @@ Conventions are torch's, batch first. `axis` attributes are negative: they count
 | `upsample2d` | x[i div factor]; `bilinear`: x at max(0, (i + ½)/factor − ½), or aligned i·(n − 1)/(factor·n − 1) |
 | `pad` | `before` and `after` times `value` around each of the last axes |
 | `layer_norm` | (x − mean)/√(variance + eps) · weight + bias over the last axes, with the biased variance |
+| `batch_norm` | the same of each feature (axis 0) over batch and other axes; with running statistics r in test mode |
+| | in train mode r ← (1 − momentum) r + momentum · (mean or unbiased variance of the batch) |
+| `instance_norm`, `group_norm` | the same over the other axes of a sample; over a group of features and the other axes |
+| `dropout` | in train mode x/(1 − p) where a number drawn from [0, 1) is at least p, else 0; in test mode x |
+| `embedding` | the rows of a table |
 | `flatten`, `reshape`, `identity` | the same numbers, row-major, in another shape |
 | `add`, `subtract`, `multiply`, `divide` | of two inputs (`add`: or more), whose axes of size 1 are repeated |
 | `scale`, `power` | factor·x + shift; x^exponent, NaN below 0 unless the exponent is an integer |
@@ -47,9 +52,11 @@ from bridge.layers.attention import ROWS as ATTENTION
 from bridge.layers.convolution import ROWS as CONVOLUTION
 from bridge.layers.definition import LayerDefinition
 from bridge.layers.elementary import ROWS as ELEMENTARY
+from bridge.layers.indexing import ROWS as INDEXING
 from bridge.layers.normalization import ROWS as NORMALIZATION
 from bridge.layers.pooling import ROWS as POOLING
 from bridge.layers.recurrent import ROWS as RECURRENT
+from bridge.layers.regularization import ROWS as REGULARIZATION
 from bridge.layers.resampling import ROWS as RESAMPLING
 from bridge.layers.shaping import ROWS as SHAPING
 
@@ -61,6 +68,8 @@ FAMILIES: Mapping[str, tuple[LayerDefinition, ...]] = {
     "pooling": POOLING,
     "resampling": RESAMPLING,
     "normalization": NORMALIZATION,
+    "regularization": REGULARIZATION,
+    "indexing": INDEXING,
     "arithmetic": ARITHMETIC,
     "shaping": SHAPING,
     "recurrent": RECURRENT,

@@ -37,8 +37,9 @@ class Instruction:
 
     `inputs` and `outputs` are registers; `dead` are those, ascending, that nothing reads after this step. `tape` says
     that a trainable parameter is at or below it, with no detach in between. Which of the other fields count depends on
-    the operation: `source` and `column` for a load, `arrow` and `application` (its number among the plan's
-    applications) for an apply, `agreement` (a place in `Plan.agreements`) for a diverge.
+    the operation: `source` and `column` for a load, `arrow` and `application` for an apply, `agreement` (a place in
+    `Plan.agreements`) for a diverge. The application is the smallest canonical id of its terms: part of the counter of
+    random numbers, whatever the placement.
     """
 
     operation: Operation

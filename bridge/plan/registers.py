@@ -28,7 +28,6 @@ def allocate(diagram: Diagram, terms: Sequence[Term], order: Sequence[Step]) -> 
     taped: list[bool] = []  # by register
     instructions: list[Instruction] = []
     places: dict[int, int] = {}  # the register of each agreement
-    applications = 0
 
     for step in order:
         if step.operation is Operation.SUM:
@@ -48,8 +47,7 @@ def allocate(diagram: Diagram, terms: Sequence[Term], order: Sequence[Step]) -> 
         if step.operation is Operation.LOAD and step.column is not None:
             instruction = Instruction(*made, source=step.column.source, column=step.column.column)
         elif step.operation is Operation.APPLY:
-            instruction = Instruction(*made, arrow=step.arrow, application=applications)
-            applications += 1
+            instruction = Instruction(*made, arrow=step.arrow, application=step.id)
         elif step.operation is Operation.DIVERGE:
             instruction = Instruction(*made, agreement=step.place)
             places[step.place] = outputs[0]

@@ -2,7 +2,8 @@
 
 While a ready step has the current runtime, the one with the smallest id is next; otherwise the ready step with the
 smallest id of all. The driver's runtime is current at the start. A step's id is the smallest canonical id among its
-terms; agreements come after all terms, in their order, and the sum after them.
+terms; agreements come after all terms, in their order, and the sum after them. Applications of a component whose state may
+change wait for each other in canonical order, so that the state does not depend on the placement.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from bridge.diagram.ir import Agreement, ColumnTerm, Diagram, OutputTerm, Term, arguments
+from bridge.diagram.ir import Agreement, ColumnTerm, Component, Diagram, LayerGraph, OutputTerm, Term, arguments
+from bridge.layers.graph import buffers
 from bridge.plan.program import Operation, Runtime
 
 __all__ = ["Step", "schedule", "steps_of_agreements", "steps_of_terms"]
@@ -75,7 +77,7 @@ def steps_of_terms(
                 step = applications[key] = Step(index, Operation.APPLY, runtime, term.arguments, arrow=term.arrow)
             if not needed[index]:
                 continue
-            if not step.waits:
+            if not step.computes:
                 step.wait_for(steps[argument] for argument in term.arguments)
         elif not needed[index]:
             continue
@@ -86,7 +88,27 @@ def steps_of_terms(
             step.wait_for((steps[term.argument],))
         step.computes.append(index)
         steps[index] = step
+    keep_order(diagram, steps.values())
     return steps
+
+
+def keep_order(diagram: Diagram, steps: Iterable[Step]) -> None:
+    """Let applications of a component whose state may change wait for each other, in the order of their ids."""
+    changing = {component.name for component in diagram.components if changes(component)}
+    if not changing:
+        return
+    latest: dict[str, Step] = {}
+    for step in sorted({step.id: step for step in steps}.values(), key=lambda step: step.id):
+        component = diagram.arrow(step.arrow).component if step.operation is Operation.APPLY else ""
+        if component in changing:
+            if component in latest:
+                step.wait_for((latest[component],))
+            latest[component] = step
+
+
+def changes(component: Component) -> bool:
+    """Whether applying a component may change its state: portable ones say so, others may."""
+    return not component.training.is_frozen and not (isinstance(component.body, LayerGraph) and not buffers(component.body))
 
 
 def steps_of_agreements(

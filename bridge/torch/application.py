@@ -14,51 +14,72 @@ import torch
 from torch import Tensor, nn
 
 from bridge.diagram.ir import Component, Training
+from bridge.torch.layers import LayerMode
 from bridge.torch.portable import PortableModule
 
 __all__ = ["Apply", "applier", "constant_buffers", "in_mode", "tree"]
 
-Apply: TypeAlias = Callable[[Sequence[Tensor], bool], Any]
-"""`apply(inputs, train)`: what the module returns; `train` is the mode of the objective."""
+Apply: TypeAlias = Callable[[Sequence[Tensor], LayerMode], Any]
+"""`apply(inputs, mode)`: what the module returns; `mode` is the objective's, with what this application draws from."""
 
 
 def applier(component: Component, module: nn.Module, keep_buffers: bool = False) -> Apply:
     """How a component is applied. With `keep_buffers` its buffers do not change even if it is trainable."""
     frozen = component.training.is_frozen
-    if isinstance(module, PortableModule):  # has neither modes nor buffers
-        return _constant(module) if frozen and component.has_parameters else lambda inputs, train: module(*inputs)
+    if isinstance(module, PortableModule):
+        return _portable(component, module)
     if frozen:
         return _frozen(module, component.training)
     return _evaluated(module) if keep_buffers else _following(module)
 
 
+def _portable(component: Component, module: PortableModule) -> Apply:
+    """Portable layers take the mode as an argument, and change buffers in train mode only."""
+    if not component.training.is_frozen:
+        return lambda inputs, mode: module(*inputs, mode=mode)
+    train = component.training is Training.FROZEN_TRAIN_MODE
+    constant = _constant(module) if component.has_parameters else lambda inputs, mode: module(*inputs, mode=mode)
+
+    def apply(inputs: Sequence[Tensor], mode: LayerMode) -> Any:
+        own = mode._replace(train=train)
+        if not train:
+            return constant(inputs, own)
+        with constant_buffers(tree(module)):
+            return constant(inputs, own)
+
+    return apply
+
+
 def _following(module: nn.Module) -> Apply:
     """In the objective's mode. Submodules that the caller put in test mode, such as batch norms, stay there."""
 
-    def apply(inputs: Sequence[Tensor], train: bool) -> Any:
-        if module.training is train:
+    def apply(inputs: Sequence[Tensor], mode: LayerMode) -> Any:
+        if module.training is mode.train:
             return module(*inputs)
-        with in_mode(tree(module), train):
+        with in_mode(tree(module), mode.train):
             return module(*inputs)
 
     return apply
 
 
 def _evaluated(module: nn.Module) -> Apply:
-    def apply(inputs: Sequence[Tensor], train: bool) -> Any:
+    def apply(inputs: Sequence[Tensor], mode: LayerMode) -> Any:
         modules = tree(module)
-        with in_mode(modules, train), constant_buffers(modules):
+        with in_mode(modules, mode.train), constant_buffers(modules):
             return module(*inputs)
 
     return apply
 
 
 def _constant(module: nn.Module) -> Apply:
-    def apply(inputs: Sequence[Tensor], train: bool) -> Any:
+    portable = isinstance(module, PortableModule)
+
+    def apply(inputs: Sequence[Tensor], mode: LayerMode) -> Any:
+        options = {"mode": mode} if portable else {}
         if not torch.is_grad_enabled():
-            return module(*inputs)
+            return module(*inputs, **options)
         with _constant_parameters(module):
-            return module(*inputs)
+            return module(*inputs, **options)
 
     return apply
 
@@ -67,10 +88,10 @@ def _frozen(module: nn.Module, training: Training) -> Apply:
     train_mode = training is Training.FROZEN_TRAIN_MODE
     constant = _constant(module)
 
-    def apply(inputs: Sequence[Tensor], train: bool) -> Any:
+    def apply(inputs: Sequence[Tensor], mode: LayerMode) -> Any:
         modules = tree(module)
         with in_mode(modules, train_mode), constant_buffers(modules):
-            return constant(inputs, train)
+            return constant(inputs, mode)
 
     return apply
 

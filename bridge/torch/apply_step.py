@@ -13,6 +13,7 @@ from bridge.errors import BatchError
 from bridge.plan.program import Instruction
 from bridge.torch.application import applier
 from bridge.torch.batch import DTYPES, Bindings, check_indices, describe, fits, found
+from bridge.torch.layers import LayerMode
 from bridge.torch.portable import PortableModule
 from bridge.torch.steps import Call, Held, Step
 
@@ -37,7 +38,7 @@ def apply_step(
     inputs, outputs = instruction.inputs, instruction.outputs
     source = held[outputs[0]].source
     spread = [k for k, r in enumerate(inputs) if held[r].source is None and source is not None]
-    frozen = component.training.is_frozen
+    frozen, application = component.training.is_frozen, instruction.application
     element = f"arrow {arrow.name!r}"
     targets = [held[register].space for register in outputs]
     single = len(outputs) == 1
@@ -64,7 +65,10 @@ def apply_step(
             try:
                 # What `apply` would do too, for the usual case that there is nothing to change.
                 usual = follows and module.training is call.train
-                results = module(*arguments) if usual else apply(arguments, call.train)
+                if usual:
+                    results = module(*arguments)
+                else:
+                    results = apply(arguments, LayerMode(call.train, call.seed, application))
             except Exception as error:
                 _note(error, f"in {element} of the diagram, component {component.name!r}")
                 raise
@@ -87,14 +91,20 @@ def _portable_step(module: PortableModule, instruction: Instruction, space: Spac
     The checker has seen that the layers fit the spaces, so only autocast can give an output that doesn't.
     """
     compute, inputs, (target,) = module.function, instruction.inputs, instruction.outputs
-    dtype = DTYPES[space.data_type]
+    dtype, application = DTYPES[space.data_type], instruction.application
 
     def step(registers: list[Any], call: Call) -> None:
         arguments = [registers[register] for register in inputs]
         value = module(*arguments) if call.hooked else compute(*arguments)
         registers[target] = value if value.dtype is dtype else check(value, len(value), call.bindings)
 
-    return step
+    def step_with_mode(registers: list[Any], call: Call) -> None:
+        arguments = [registers[register] for register in inputs]
+        mode = LayerMode(call.train, call.seed, application)
+        value = module(*arguments, mode=mode) if call.hooked else compute(mode, *arguments)
+        registers[target] = value if value.dtype is dtype else check(value, len(value), call.bindings)
+
+    return step_with_mode if module.has_mode else step
 
 
 def output_check(space: Space, element: str) -> Check:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from bridge.diagram.ir import Diagram, JuliaReference
 from bridge.plan.encode import fragment
-from bridge.plan.program import Instruction, Operation, Plan
 from bridge.plan.program import Island as PlannedIsland
+from bridge.plan.program import Operation, Plan
 from bridge.torch.portable import PortableModule
 
 if TYPE_CHECKING:
@@ -56,45 +57,47 @@ def _bind(
     for model in models.values():
         model.attach()
     used = [(diagram.component(name).training.is_frozen, components[name]) for name in planned.components]
-    gather = [(frozen, _arguments(module)) for frozen, module in used]
-    sizes = {name: get() for name, (_, get) in zip(planned.components, gather, strict=True)}
+    gather = [(frozen, _parameters(module)) for frozen, module in used]
+    gather_buffers = [(frozen, module.buffer_getter()) for frozen, module in used if isinstance(module, PortableModule)]
     island = load(
         julia,
         fragment(plan, diagram, planned),
         models,
-        sizes,
+        [tensor for _, get in gather for tensor in get()],
+        [tensor for _, get in gather_buffers for tensor in get()],
         one_batch=_has_one_batch(plan, planned),
-        application=_first_application(plan.instructions[planned.first : planned.first + planned.count]),
         allow_device_copy=allow_device_copy,
     )
     buffered = [model for model in models.values() if any(True for _ in model.buffers())]
 
     def call(inputs: tuple[Tensor, ...], train: bool, seed: int) -> tuple[Tensor, ...]:
-        parameters: list[Tensor] = []
+        arguments: list[Tensor] = []
         for frozen, get in gather:
-            parameters += [p.detach() for p in get()] if frozen else get()
-        outputs = island.call(inputs, tuple(parameters), train, seed)
+            arguments += [p.detach() for p in get()] if frozen else get()
+        written: list[Tensor] = []
+        for frozen, get in gather_buffers:
+            buffers = get()
+            arguments += buffers
+            if train and not frozen:
+                written += buffers
+        outputs = island.call(inputs, tuple(arguments), train, seed)
         for model in buffered:
             model.buffers_changed()
+        for buffer in written:
+            torch.autograd.graph.increment_version(buffer)
         return outputs
 
     return call
 
 
-def _arguments(module: nn.Module) -> Callable[[], tuple[Tensor, ...]]:
+def _parameters(module: nn.Module) -> Callable[[], Sequence[Tensor]]:
     """A function that gives a module's parameters, as they are at the moment, in the order that Julia knows."""
     from bridge.julia.component import JuliaModel
 
     if isinstance(module, JuliaModel):
         return module.arguments
     assert isinstance(module, PortableModule)
-    tables: list[tuple[dict[str, Any], str]] = [
-        (holder._parameters, name)
-        for holder in module._modules.values()
-        if holder is not None
-        for name in holder._parameters
-    ]
-    return lambda: tuple(table[name] for table, name in tables)
+    return module.parameter_getter()
 
 
 def _has_one_batch(plan: Plan, island: PlannedIsland) -> bool:
@@ -107,10 +110,6 @@ def _has_one_batch(plan: Plan, island: PlannedIsland) -> bool:
     inside = plan.instructions[island.first : island.first + island.count]
     found = {frozenset(sources[register]) for i in inside for register in (*i.inputs, *i.outputs)}
     return len(found) == 1 and frozenset() not in found
-
-
-def _first_application(instructions: tuple[Instruction, ...]) -> int:
-    return next((i.application for i in instructions if i.operation is Operation.APPLY), 0)
 
 
 def _session(julia: Session | None) -> Session:

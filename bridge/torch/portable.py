@@ -71,6 +71,16 @@ class PortableModule(nn.Module):
             made = self.__dict__["_function"] = _compile(self)
         return made
 
+    def parameter_getter(self) -> Callable[[], list[Tensor]]:
+        """A function that gives the parameters, as they are at the moment, in the graph's order."""
+        places = [(holder._parameters, name) for holder, name in map(self._holder, graph_parameters(self.graph))]
+        return lambda: [table[name] for table, name in places if name in table]  # type: ignore[misc]
+
+    def buffer_getter(self) -> Callable[[], list[Tensor]]:
+        """The same of the buffers."""
+        places = [(holder._buffers, name) for holder, name in map(self._holder, graph_buffers(self.graph))]
+        return lambda: [table[name] for table, name in places if name in table]  # type: ignore[misc]
+
     def extra_repr(self) -> str:
         """The operations, in order."""
         return " → ".join(node.layer.operation for node in self.graph.nodes)

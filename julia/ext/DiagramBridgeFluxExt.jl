@@ -4,8 +4,8 @@ Flux in a diagram: any Flux model as a component, and portable layers run by Flu
 module DiagramBridgeFluxExt
 
 using DiagramBridge
-using DiagramBridge: Activation, Add, AnyConvolution, BridgeError, Convolution, DLTensor, Engine, Layer, LayerNorm,
-    Linear, LogSoftmax, Memory, Mode, Multiply, Schema, Softmax, Stage, TransposedConvolution
+using DiagramBridge: Activation, Add, AnyConvolution, BridgeError, Convolution, DLTensor, Embedding, Engine, FeatureNorm, Layer,
+    LayerMode, LayerNorm, Linear, LogSoftmax, Memory, Mode, Multiply, Schema, Softmax, Stage, TransposedConvolution
 import Flux
 using Flux: Functors, NNlib, Optimisers, Zygote
 using Flux.Zygote: ChainRulesCore
@@ -18,6 +18,7 @@ include("flux/layers/elementary.jl")
 include("flux/layers/convolution.jl")
 include("flux/layers/pooling.jl")
 include("flux/layers/normalization.jl")
+include("flux/layers/indexing.jl")
 include("flux/layers/arithmetic.jl")
 include("flux/layers/shaping.jl")
 include("flux/layers/attention.jl")

@@ -77,12 +77,13 @@ end
 """
     backward!(tape, doutputs, needs, places, lease) -> Vector{Gradient}
 
-The gradients of the island's inputs, then of its parameters. `doutputs` holds an array or `nothing` for each output;
+The gradients of the island's inputs, then of its parameters and, none, of its buffers. `doutputs` holds an array or `nothing` for each output;
 `needs` and `places` say for each input and parameter whether its gradient is asked for, and where the caller wants it.
 """
 function backward!(tape::StepTape, doutputs::Vector, needs::Vector{Bool}, places::Vector{Ptr{Cvoid}}, lease::Lease)
     island = tape.island
-    inputs, parameters = 1:length(island.inputs), (length(island.inputs) + 1):length(needs)
+    inputs = 1:length(island.inputs)
+    parameters = (length(inputs) + 1):(length(inputs) + length(island.parameters))
     value_places = fill(Ptr{Cvoid}(C_NULL), island.values)
     copyto!(value_places, view(places, inputs))
     for (v, view_of_it) in enumerate(island.places.passes_to) # a view's gradient lies where its argument's does
@@ -105,7 +106,7 @@ function backward!(tape::StepTape, doutputs::Vector, needs::Vector{Bool}, places
     catch e
         rethrow_at(island.steps[k], e, catch_backtrace())
     end
-    return vcat(pass.gradients[inputs], pass.parameter_gradients)
+    return vcat(pass.gradients[inputs], pass.parameter_gradients, fill(NO_GRADIENT, length(island.buffers)))
 end
 
 # A value is wanted if an input or parameter whose gradient is asked for lies at or below it, with no detach in between.

@@ -13,6 +13,7 @@ struct ComponentIsland{C,I<:Tuple,P<:Tuple} <: Island
     parameters::Vector{ParameterSlot}
     outputs::Vector{Int} # their places among the values; only their number matters here
     variables::Int
+    buffers::Tuple{} # the instance has its own
 end
 
 const MOST_ARGUMENTS = 16 # the compiler's time grows with the length of tuples
@@ -28,7 +29,7 @@ function specialised(island::StepIsland)
     I = Tuple{(Array{e.type,length(e.sizes) + 1} for e in inputs)...}
     P = Tuple{(typeof(p.array) for p in island.parameters)...}
     return ComponentIsland{typeof(instance.component),I,P}(instance, instance.component, step, inputs, island.parameters,
-                                                           island.outputs, island.variables)
+                                                           island.outputs, island.variables, ())
 end
 
 struct ComponentTape{C,I,P,O<:Tuple,R,N} <: Tape

@@ -54,11 +54,11 @@ function load_island(r::Schema.Load)
     fragment === nothing && throw(BridgeError("request to load", "a fragment", "none"))
     instances = [id == 0 ? nothing : held(Instance, id) for id in r.instances]
     island = lower(fragment, instances)
-    n, m = length(island.inputs), length(island.parameters)
-    inputs_retained, outputs_retained = retained(island.steps, island.places, n, m, island.outputs)
+    n, m, b = length(island.inputs), length(island.parameters), length(island.buffers)
+    inputs_retained, outputs_retained = retained(island.steps, island.places, n, m, b, island.outputs)
     placed = [gradient_is_placed(island.places, v, island.outputs) for v in 1:n]
     return Schema.Loaded(island = hold(specialised(island)), outputs_filled = [v != 0 for v in island.output_places],
-                         gradients_filled = vcat(placed, [p.array === nothing for p in island.parameters]),
+                         gradients_filled = vcat(placed, [p.array === nothing for p in island.parameters], falses(b)),
                          inputs_retained = inputs_retained, outputs_retained = outputs_retained)
 end
 

@@ -3,13 +3,16 @@
 """
 What a forward pass leaves for its backward passes. None of it is changed by them: PyTorch may ask twice. `spans` are the
 bytes of the caller's tensors, inputs first; `bound` has the size of each axis variable, or −1; `torch` are the tapes of
-torch's islands.
+torch's islands. Layers see `working`, which are copies of the `buffers` where they may be written: a pass that does not come
+to its end changes no buffer.
 """
 struct StepTape <: Tape
     island::StepIsland
     values::Vector{Any}
     residuals::Vector{Any}
     parameters::Vector{Any}
+    buffers::Vector{Any}
+    working::Vector{Any}
     spans::Vector{Span}
     bound::Vector{Int}
     lease::Lease
@@ -50,6 +53,7 @@ function run_forward(island::StepIsland, mode::Mode, tensors::Descriptors, out::
     COUNTS.forwards += 1
     tape = open_tape(island, tensors)
     forward!(tape, given_rooms(island, out), with_tape(mode, id))
+    commit_buffers!(tape, mode)
     handover = Handover(tensors, tape.spans, NO_SPANS, length(island.outputs), tape.lease)
     for (k, v) in enumerate(island.outputs)
         with_type(a -> hand_over!(handover, slot(out, k), a), tape.values[v])
@@ -60,10 +64,11 @@ end
 
 "A tape with nothing on it yet."
 function StepTape(island::StepIsland)
-    parameters = length(island.parameters)
+    parameters, buffers = length(island.parameters), length(island.buffers)
     return StepTape(island, Vector{Any}(undef, island.values), Vector{Any}(nothing, length(island.steps)),
-                    Vector{Any}(undef, parameters), fill(NO_SPAN, length(island.inputs) + parameters),
-                    fill(-1, island.variables), Lease(island.workspace), TorchTape[])
+                    Vector{Any}(undef, parameters), Vector{Any}(undef, buffers), Vector{Any}(undef, buffers),
+                    fill(NO_SPAN, number_of_arguments(island)), fill(-1, island.variables), Lease(island.workspace),
+                    TorchTape[])
 end
 
 "A tape with the caller's tensors on it, checked and made arrays."
@@ -81,14 +86,20 @@ function open_tape(island::StepIsland, tensors::Descriptors)
         tape.parameters[j] = current(island.parameters[j], island.parameters[j].array, t)
         tape.spans[inputs + j] = count_bytes(Span(t))
     end
+    first = inputs + length(island.parameters)
+    for b in 1:length(island.buffers)
+        tape.buffers[b] = current(island.buffers[b], nothing, tensors[first + b])
+        tape.spans[first + b] = count_bytes(Span(tensors[first + b]))
+    end
     return tape
 end
 
 "A tape with arrays of Julia's own on it, which have been checked."
-function open_tape(island::StepIsland, inputs::Vector{Array}, parameters::Vector{Array})
+function open_tape(island::StepIsland, inputs::Vector{Array}, parameters::Vector{Array}, buffers::Vector{Array})
     tape = StepTape(island)
     copyto!(tape.values, inputs)
     copyto!(tape.parameters, parameters)
+    copyto!(tape.buffers, buffers)
     for (expected, array) in zip(island.inputs, inputs)
         expected === nothing || check(expected, array, tape.bound) # binds axis variables
     end
@@ -98,10 +109,15 @@ end
 """
     forward!(tape, rooms, mode)
 
-Run every step of the tape's island. `rooms` is the memory that the caller gives for values.
+Run every step of the tape's island. `rooms` is the memory that the caller gives for values. Buffers change by
+`commit_buffers!`.
 """
 function forward!(tape::StepTape, rooms::Vector{Room}, mode::Mode)
     steps = tape.island.steps
+    written = !isempty(tape.buffers) && (is_train(mode) || any(step -> step.mode == TRAIN, steps))
+    for (b, buffer) in enumerate(tape.buffers)
+        tape.working[b] = written ? copyto!(lease!(tape.lease, eltype(buffer), size(buffer)), buffer) : buffer
+    end
     k = 0
     try
         while k < length(steps)
@@ -112,6 +128,15 @@ function forward!(tape::StepTape, rooms::Vector{Room}, mode::Mode)
     catch e
         close(tape)
         rethrow_at(steps[k], e, catch_backtrace())
+    end
+    return nothing
+end
+
+"Let the buffers have what the layers wrote: those of components in train mode that are not frozen."
+function commit_buffers!(tape::StepTape, mode::Mode)
+    is_train(mode) || return nothing
+    for (b, follows) in enumerate(tape.island.follows)
+        follows && copyto!(tape.buffers[b], tape.working[b])
     end
     return nothing
 end
@@ -134,8 +159,9 @@ end
 
 function run!(layer, step::Step, tape::StepTape, rooms::Vector{Room}, mode::Mode)
     memory = ForwardMemory(tape.lease, step.outputs, rooms)
-    outputs, residual = forward(layer, gather(tape.parameters, step.parameters), gather(tape.values, step.inputs), memory,
-                                layer_mode(step, mode))
+    variables = gather(tape.parameters, step.parameters)
+    isempty(step.buffers) || (variables = (variables..., gather(tape.working, step.buffers)...))
+    outputs, residual = forward(layer, variables, gather(tape.values, step.inputs), memory, layer_mode(step, mode))
     for (k, output) in enumerate(outputs)
         tape.values[step.outputs[k]] = output
     end

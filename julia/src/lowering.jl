@@ -10,9 +10,20 @@ struct StepIsland <: Island
     variables::Int # how many axis variables the spaces at its border name
     outputs::Vector{Int}
     parameters::Vector{ParameterSlot}
+    buffers::Vector{ParameterSlot} # of portable components; a model of the user's keeps its own
+    follows::Vector{Bool} # for each buffer, whether its component follows the objective's mode: others never change
     places::Places
     output_places::Vector{Int} # for each output, the value that the caller gives room for, or 0
     workspace::Workspace
+end
+
+"A component with what runs it: stages of an engine or an instance. Its variables are among those of the island."
+struct Lowered
+    component::Schema.Component
+    operation::Any
+    parameters::UnitRange{Int}
+    buffers::UnitRange{Int}
+    mode::ModeRule
 end
 
 "Builds a `StepIsland`, keeping count of values and of each component's place among the parameters."
@@ -24,10 +35,11 @@ mutable struct Lowering
     variables::Vector{String} # names of axis variables, numbered from 1
     spaces::Dict{String,Schema.Space}
     arrows::Dict{String,Schema.Arrow}
-    components::Dict{String,Tuple{Schema.Component,Any,UnitRange{Int}}}
+    components::Dict{String,Lowered}
     parameters::Vector{ParameterSlot}
+    buffers::Vector{ParameterSlot}
+    follows::Vector{Bool}
     engine::Engine
-    applications::Int # so far
 end
 
 new_values!(l::Lowering, n::Integer) = collect((l.values + 1):(l.values += n))
@@ -43,8 +55,8 @@ function lower(
     engine::Engine = ENGINES[engine_name()],
 )
     l = Lowering(Step[], 0, Dict{UInt32,Int}(), Set{Int}(), String[], Dict(s.name => s for s in fragment.spaces),
-                 Dict(a.name => a for a in fragment.arrows), Dict{String,Tuple{Schema.Component,Any,UnitRange{Int}}}(),
-                 ParameterSlot[], engine, 0)
+                 Dict(a.name => a for a in fragment.arrows), Dict{String,Lowered}(), ParameterSlot[], ParameterSlot[],
+                 Bool[], engine)
     for (component, instance) in zip(fragment.components, instances)
         add_component!(l, component, instance)
     end
@@ -66,21 +78,24 @@ function lower(
     end
     outputs = [l.registers[r] for r in fragment.outputs]
     places = Places(l.steps, l.values)
-    return StepIsland(l.steps, l.values, inputs, length(l.variables), outputs, l.parameters, places,
-                      output_places(places, outputs), Workspace())
+    return StepIsland(l.steps, l.values, inputs, length(l.variables), outputs, l.parameters, l.buffers,
+                      l.follows, places, output_places(places, outputs), Workspace())
 end
 
 function add_component!(l::Lowering, component::Schema.Component, instance::Union{Instance,TorchInstance,Nothing})
-    first_place = length(l.parameters) + 1
+    first_parameter, first_buffer = length(l.parameters) + 1, length(l.buffers) + 1
+    mode = component.training == Schema.TRAINING_FROZEN ? TEST :
+           component.training == Schema.TRAINING_FROZEN_TRAIN_MODE ? TRAIN : FOLLOW
     if instance === nothing
         T = parameter_type(l, component)
         for node in graph(component).nodes
             layer = build(node.layer)
-            for (name, shape) in zip(parameter_names(layer), parameter_shapes(layer))
-                element = "parameter '$(node.name).$name' of component '$(component.name)'"
-                push!(l.parameters, ParameterSlot(element, T, collect(Int, reverse(shape)), nothing))
-            end
+            slot(what, name, shape) = ParameterSlot("$what '$(node.name).$name' of component '$(component.name)'", T,
+                                                    collect(Int, reverse(shape)), nothing)
+            append!(l.parameters, map((n, s) -> slot("parameter", n, s), parameter_names(layer), parameter_shapes(layer)))
+            append!(l.buffers, map((n, s) -> slot("buffer", n, s), buffer_names(layer), buffer_shapes(layer)))
         end
+        append!(l.follows, fill(mode == FOLLOW, length(l.buffers) - first_buffer + 1))
         operation = stages(l.engine, graph(component))
     else
         for (path, array) in parameter_pairs(instance)
@@ -89,7 +104,8 @@ function add_component!(l::Lowering, component::Schema.Component, instance::Unio
         end
         operation = instance
     end
-    l.components[component.name] = (component, operation, first_place:length(l.parameters))
+    l.components[component.name] = Lowered(component, operation, first_parameter:length(l.parameters),
+                                           first_buffer:length(l.buffers), mode)
     return nothing
 end
 
@@ -125,11 +141,10 @@ function add_instruction!(l::Lowering, i::Schema.Instruction)
     inputs = [l.registers[r] for r in i.inputs]
     if i.operation == Schema.OPERATION_DETACH
         outputs = new_values!(l, 1)
-        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0, 0))
+        push!(l.steps, Step("detach", Detach(), inputs, outputs, 1:0, 1:0, FOLLOW, NOTHING_EXPECTED, 0, 0))
         issubset(inputs, l.sourceless) && union!(l.sourceless, outputs)
     elseif i.operation == Schema.OPERATION_APPLY
-        outputs = apply!(l, l.arrows[i.arrow], expand!(l, inputs))
-        l.applications += 1
+        outputs = apply!(l, l.arrows[i.arrow], expand!(l, inputs), Int(i.application))
         issubset(inputs, l.sourceless) && union!(l.sourceless, outputs)
     else
         throw(BridgeError("instruction $(i.operation)", "one that an island can run: apply or detach", string(i.operation)))
@@ -146,14 +161,14 @@ function add_part!(l::Lowering, part::TorchPart, instructions::Vector{Schema.Ins
         issubset(i.inputs, sourceless) && union!(sourceless, i.outputs)
     end
     inputs, outputs = Int[l.registers[r] for r in part.inputs], new_values!(l, length(part.outputs))
-    parameters = reduce(vcat, Vector{Int}[l.components[name][3] for name in part.components]; init = Int[])
+    parameters = reduce(vcat, Vector{Int}[l.components[name].parameters for name in part.components]; init = Int[])
     expected = [Expectation(l, "$(part.island.element), output $(k - 1)", space) for (k, space) in enumerate(part.spaces)]
-    push!(l.steps, Step(part.island.element, part.island, inputs, outputs, parameters, FOLLOW, expected, l.applications, 0))
+    push!(l.steps, Step(part.island.element, part.island, inputs, outputs, parameters, 1:0, FOLLOW, expected,
+                        Int(part.island.application), 0))
     for (register, value) in zip(part.outputs, outputs)
         l.registers[register] = value
         register in sourceless && push!(l.sourceless, value)
     end
-    l.applications += count(i -> i.operation == Schema.OPERATION_APPLY, instructions)
     return nothing
 end
 
@@ -164,33 +179,35 @@ function expand!(l::Lowering, inputs::Vector{Int})
     return map(inputs) do v
         v in l.sourceless || return v
         outputs = new_values!(l, 1)
-        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, FOLLOW, NOTHING_EXPECTED, 0, 0))
+        push!(l.steps, Step("expand", Expand(), [v, inputs[batched]], outputs, 1:0, 1:0, FOLLOW, NOTHING_EXPECTED,
+                            0, 0))
         return outputs[1]
     end
 end
 
-function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int})
-    component, operation, parameters = l.components[arrow.component]
-    mode = component.training == Schema.TRAINING_FROZEN ? TEST :
-           component.training == Schema.TRAINING_FROZEN_TRAIN_MODE ? TRAIN : FOLLOW
+function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int}, application::Int)
+    lowered = l.components[arrow.component]
+    operation = lowered.operation
     element = "arrow '$(arrow.name)'"
     if operation isa Instance
         outputs = new_values!(l, length(arrow.targets))
         expected = [Expectation(l, "$element, output $k", l.spaces[t]) for (k, t) in enumerate(arrow.targets)]
-        push!(l.steps, Step(element, operation, inputs, outputs, parameters, mode, expected, l.applications, 0))
+        push!(l.steps, Step(element, operation, inputs, outputs, lowered.parameters, lowered.buffers, lowered.mode, expected,
+                            application, 0))
         return outputs
     end
     numbered = Dict{Int,Int}(enumerate(inputs)) # the graph's own numbering of values, to the island's
-    next = first(parameters)
+    parameter, buffer = first(lowered.parameters), first(lowered.buffers)
     for stage in operation
         outputs = new_values!(l, length(stage.outputs))
-        own = next:(next + length(parameter_names(stage.operation)) - 1)
-        next = last(own) + 1
-        push!(l.steps, Step(element, stage.operation, [numbered[k] for k in stage.inputs], outputs, own, mode,
-                            NOTHING_EXPECTED, l.applications, stage.layer))
+        parameters = parameter:(parameter + length(parameter_names(stage.operation)) - 1)
+        buffers = buffer:(buffer + length(buffer_names(stage.operation)) - 1)
+        parameter, buffer = last(parameters) + 1, last(buffers) + 1
+        push!(l.steps, Step(element, stage.operation, [numbered[k] for k in stage.inputs], outputs, parameters, buffers,
+                            lowered.mode, NOTHING_EXPECTED, application, stage.layer))
         foreach((k, v) -> numbered[k] = v, stage.outputs, outputs)
     end
-    return [numbered[k + 1] for k in graph(component).outputs]
+    return [numbered[k + 1] for k in graph(lowered.component).outputs]
 end
 
 # The space of each input is that of the first application that reads it; one that is only detached has none to check.

@@ -64,8 +64,11 @@ function gradient_is_placed(p::Places, input::Int, outputs::Vector{Int})
     return ends == 1 && p.uses[v] == 1 && is_filling(p.users[v][1]) && !hands_on(p.users[v][1].operation)
 end
 
-"Which inputs (then parameters) and which outputs a tape refers to after forward has returned."
-function retained(steps::Vector{Step}, p::Places, inputs::Int, parameters::Int, outputs::Vector{Int})
+"""
+Which inputs (then parameters and buffers) and which outputs a tape refers to after forward has returned. What the way back
+needs of a buffer is in the residual: the buffer itself may change.
+"""
+function retained(steps::Vector{Step}, p::Places, inputs::Int, parameters::Int, buffers::Int, outputs::Vector{Int})
     kept, kept_parameters = falses(length(p.root)), falses(parameters)
     for step in steps
         what = reads(step.operation)
@@ -75,5 +78,5 @@ function retained(steps::Vector{Step}, p::Places, inputs::Int, parameters::Int, 
             kept_parameters[j] |= read
         end
     end
-    return vcat(kept[1:inputs], kept_parameters), [kept[p.root[v]] for v in outputs]
+    return vcat(kept[1:inputs], kept_parameters, falses(buffers)), [kept[p.root[v]] for v in outputs]
 end

@@ -10,9 +10,10 @@ reads(::Any) = (inputs = true, values = true, parameters = Iterators.repeated(tr
 reads(::Detach) = (inputs = false, values = false, parameters = ())
 reads(::Union{Identity,Reshaping,Add,Subtract,Concat,Split,Slice,Permute,Reduction,Scale,Expand}) =
     (inputs = false, values = false, parameters = ())
-reads(::Union{AnyMaxPool,AnyMeanPool,Upsample,Pad}) = (inputs = false, values = false, parameters = ())
+reads(::Union{AnyMaxPool,AnyMeanPool,Upsample,Pad,Dropout}) = (inputs = false, values = false, parameters = ())
 reads(::Union{Multiply,Divide,MatMul}) = (inputs = true, values = false, parameters = ())
-reads(::Union{Linear,LayerNorm,AnyConvolution}) = (inputs = true, values = false, parameters = (true, false))
+reads(::Union{Linear,LayerNorm,FeatureNorm,AnyConvolution}) = (inputs = true, values = false, parameters = (true, false))
+reads(::Embedding) = (inputs = true, values = false, parameters = (false,))
 reads(::Union{Softmax,LogSoftmax}) = (inputs = false, values = true, parameters = ())
 reads(::Activation) = (inputs = true, values = false, parameters = ())
 reads(::Union{Relu,Sigmoid,Tanh,Exp,Sqrt}) = (inputs = false, values = true, parameters = ())

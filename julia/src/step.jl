@@ -8,8 +8,8 @@ struct Detach end
 
 """
 One thing to do: a layer, a component of the user's or a detach, applied to numbered values. `parameters` are places among
-the island's parameters; `expected` is what the outputs of a component of the user's have to be. `application` counts
-the island's applications before this one, `layer` the nodes of its graph before this one.
+the island's parameters, `buffers` among its buffers; `expected` is what the outputs of a component of the user's have to
+be. `application` is its number in the plan, `layer` counts the nodes of its graph before this one.
 """
 struct Step
     arrow::String
@@ -17,6 +17,7 @@ struct Step
     inputs::Vector{Int}
     outputs::Vector{Int}
     parameters::Union{UnitRange{Int},Vector{Int}}
+    buffers::UnitRange{Int}
     mode::ModeRule
     expected::Vector{Expectation}
     application::Int

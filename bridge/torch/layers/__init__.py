@@ -13,10 +13,12 @@ from bridge.torch.layers.arithmetic import FUNCTIONS as ARITHMETIC
 from bridge.torch.layers.attention import FUNCTIONS as ATTENTION
 from bridge.torch.layers.convolution import FUNCTIONS as CONVOLUTION
 from bridge.torch.layers.elementary import FUNCTIONS as ELEMENTARY
+from bridge.torch.layers.indexing import FUNCTIONS as INDEXING
 from bridge.torch.layers.maker import Function, LayerMode, Maker
 from bridge.torch.layers.normalization import FUNCTIONS as NORMALIZATION
 from bridge.torch.layers.pooling import FUNCTIONS as POOLING
 from bridge.torch.layers.recurrent import FUNCTIONS as RECURRENT
+from bridge.torch.layers.regularization import FUNCTIONS as REGULARIZATION
 from bridge.torch.layers.resampling import FUNCTIONS as RESAMPLING
 from bridge.torch.layers.shaping import FUNCTIONS as SHAPING
 
@@ -28,6 +30,8 @@ FUNCTIONS: dict[str, Maker] = {
     **POOLING,
     **RESAMPLING,
     **NORMALIZATION,
+    **REGULARIZATION,
+    **INDEXING,
     **ARITHMETIC,
     **SHAPING,
     **RECURRENT,

@@ -6,6 +6,9 @@ native(layer::PortableLayer) = definition(layer.operation, layer.version, "layer
 "Whether a layer graph, whose attributes are sound, has parameters."
 has_parameters(graph::LayerGraph) = any(node -> !isempty(parameter_names(native(node.layer))), graph.nodes)
 
+"Whether it has buffers."
+has_buffers(graph::LayerGraph) = any(node -> !isempty(buffer_names(native(node.layer))), graph.nodes)
+
 """
     graph_parameters(graph) -> Vector{Pair{String,Vector{Int}}}
 

@@ -73,6 +73,15 @@ upsample2d(factor, mode = "nearest"; align_corners = false) =
 pad(before, after; value = 0.0) = layer("pad", "before" => before, "after" => after, "value" => value)
 layer_norm(shape; eps = 1e-5, affine = true) =
     layer("layer_norm", "shape" => shape isa Integer ? [shape] : shape, "eps" => eps, "affine" => affine)
+batch_norm(features; eps = 1e-5, momentum = 0.1, affine = true, track = true) = layer(
+    "batch_norm", "features" => features, "eps" => eps, "momentum" => momentum, "affine" => affine, "track" => track)
+instance_norm(features; eps = 1e-5, momentum = 0.1, affine = false, track = false) = layer(
+    "instance_norm", "features" => features, "eps" => eps, "momentum" => momentum, "affine" => affine, "track" => track)
+group_norm(groups, features; eps = 1e-5, affine = true) =
+    layer("group_norm", "groups" => groups, "features" => features, "eps" => eps, "affine" => affine)
+dropout(p = 0.5) = layer("dropout", "p" => p)
+embedding(entries, width; padding = -1) =
+    layer("embedding", "entries" => entries, "width" => width, "padding" => padding)
 flatten() = layer("flatten")
 reshape(shape...) = layer("reshape", "shape" => shape)
 identity() = layer("identity")

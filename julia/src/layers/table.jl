@@ -3,6 +3,8 @@
 
 const ALPHA = AttributeDefinition("alpha", Float64, 1.0, POSITIVE)
 const EPS = AttributeDefinition("eps", Float64, 1e-5, POSITIVE)
+const FEATURES = AttributeDefinition("features", Int, nothing, SIZE)
+const MOMENTUM = AttributeDefinition("momentum", Float64, 0.1, SHARE)
 const AFFINE = AttributeDefinition("affine", Bool, true)
 
 const ORDER = Constraint("the axes 0, 1, … in any order", axes -> sort(axes) == 0:(length(axes) - 1))
@@ -89,6 +91,22 @@ const RESAMPLING = Rows(
 const NORMALIZATION = Rows(
     "layer_norm" => LayerDefinition(
         LayerNorm, AttributeDefinition("shape", Vector{Int}, nothing, SIZES), EPS, AFFINE; initial = initial_norm),
+    "batch_norm" => LayerDefinition(
+        BatchNorm, FEATURES, EPS, MOMENTUM, AFFINE, AttributeDefinition("track", Bool, true); initial = initial_norm),
+    "instance_norm" => LayerDefinition(
+        InstanceNorm, FEATURES, EPS, MOMENTUM, AttributeDefinition("affine", Bool, false),
+        AttributeDefinition("track", Bool, false); initial = initial_norm),
+    "group_norm" => LayerDefinition(
+        GroupNorm, AttributeDefinition("groups", Int, nothing, SIZE), FEATURES, EPS, AFFINE; initial = initial_norm),
+)
+
+const REGULARIZATION = Rows("dropout" => LayerDefinition(Dropout, AttributeDefinition("p", Float64, 0.5, SHARE)))
+
+const INDEXING = Rows(
+    "embedding" => LayerDefinition(
+        Embedding, AttributeDefinition("entries", Int, nothing, SIZE), AttributeDefinition("width", Int, nothing, SIZE),
+        AttributeDefinition("padding", Int, -1, Constraint("an index, or -1 for none", value -> value >= -1));
+        initial = initial_embedding),
 )
 
 const ARITHMETIC = Rows(
@@ -150,8 +168,8 @@ const ATTENTION = Rows(
 )
 
 "The rows by operation; each is version 1 of its meaning."
-const LAYERS =
-    merge(ELEMENTARY, CONVOLUTION, POOLING, RESAMPLING, NORMALIZATION, ARITHMETIC, SHAPING, RECURRENT, ATTENTION)
+const LAYERS = merge(ELEMENTARY, CONVOLUTION, POOLING, RESAMPLING, NORMALIZATION, REGULARIZATION, INDEXING, ARITHMETIC,
+                     SHAPING, RECURRENT, ATTENTION)
 
 "The row of a layer; an unknown operation or version is refused, about `where`."
 function definition(operation::AbstractString, version::Integer, where)

@@ -13,9 +13,10 @@ evaluate(o::Objective, output::AbstractString, batch; seed::Integer = 0) =
 function evaluate(o::Objective, diagram::Diagram, output::String, batch, seed::UInt64)
     give_back()
     e = get!(() -> Evaluation(o, diagram, output), o.evaluations, (output, digest(diagram)))
-    tape = open_tape(e.island, read_batch(e.loads, batch), Array[o.parameters[k].array for k in e.used])
+    tape = open_tape(e.island, read_batch(e.loads, batch), Array[o.parameters[k].array for k in e.used],
+                     Array[o.buffers[k].array for k in e.used_buffers])
     value = try
-        # A component that is frozen in train mode writes to its buffers all the same.
+        # A model of the user's that is frozen in train mode writes to its buffers all the same.
         with_constant(() -> forward!(tape, Room[], Mode(UInt32(0), UInt32(0), seed, UInt64(0))), e.buffers)
         copy(tape.values[e.island.outputs[1]])
     finally
@@ -31,5 +32,6 @@ function Evaluation(o::Objective, diagram::Diagram, output::String)
     parts = torch_parts(program, diagram, o.bound; seeds = o.seeds, constant_buffers = true)
     models = steps_of(o.bound, fragment)
     buffers = Array[b for model in models if model isa Instance for b in model.buffers]
-    return Evaluation(lower(fragment, models, parts), loads(diagram, loaded), places(o.parameters, fragment), buffers)
+    return Evaluation(lower(fragment, models, parts), loads(diagram, loaded), places(o.parameters, fragment),
+                      places_run_here(o.buffers, fragment, models), buffers)
 end

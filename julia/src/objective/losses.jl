@@ -59,9 +59,10 @@ function with_gradients(f, o::Objective, batch, train::Bool, seed::Integer)
     lease = Lease(o.island.workspace)
     losses, found = try
         own, doutputs = measure_back(o, tape)
-        needs = vcat(fill(false, length(o.loads)), [o.parameters[k].trains for k in o.used])
+        needs = vcat(fill(false, length(o.loads)), [o.parameters[k].trains for k in o.used], falses(length(o.used_buffers)))
         gradients = backward!(tape, doutputs, needs, fill(Ptr{Cvoid}(C_NULL), length(needs)), lease)
-        found = [f(o.parameters[k], g) for (k, g) in of_owners(o, gradients[(length(o.loads) + 1):end])]
+        of_parameters = gradients[length(o.loads) .+ (1:length(o.used))] # buffers, at the end, have none
+        found = [f(o.parameters[k], g) for (k, g) in of_owners(o, of_parameters)]
         Losses(o, own), found
     finally
         close(tape, lease)
@@ -86,8 +87,11 @@ end
 function forward_pass(o::Objective, batch, flags::UInt32, seed::Integer)
     give_back()
     tick!(o.island.workspace)
-    tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used])
-    forward!(tape, Room[], Mode(flags, UInt32(0), seed % UInt64, UInt64(0)))
+    tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used],
+                     Array[o.buffers[k].array for k in o.used_buffers])
+    mode = Mode(flags, UInt32(0), seed % UInt64, UInt64(0))
+    forward!(tape, Room[], mode)
+    commit_buffers!(tape, mode)
     return tape
 end
 

@@ -17,7 +17,8 @@ struct Evaluation
     island::StepIsland
     loads::Vector{Load}
     used::Vector{Int} # places among the objective's parameters
-    buffers::Vector{Array}
+    used_buffers::Vector{Int} # and among its buffers
+    buffers::Vector{Array} # of models of the user's
 end
 
 "A parameter or buffer of a component; `trains` says whether an optimizer steps it."
@@ -34,8 +35,9 @@ end
 A diagram bound to arrays, made by [`compile`](@ref): `loss`, `losses_and_gradients`, `train!` and `evaluate` take it.
 `parameters` and `buffers` are the variables of all its components, in the diagram's order; their arrays are the storage, and
 change in place. `owners` says for each parameter which is the first with the same memory: itself, unless it is tied. `used`
-has the places among the parameters of those that the island takes; `evaluations` are made when they are first asked for.
-With `seeds` torch's generator is seeded for each call of a component of torch's.
+and `used_buffers` have the places among them of those that the island takes (a model of the user's keeps its buffers);
+`evaluations` are made when they are first asked for. With `seeds` torch's generator is seeded for each call of a component of
+torch's.
 """
 struct Objective
     diagram::Diagram
@@ -47,6 +49,7 @@ struct Objective
     owners::Vector{Int}
     used::Vector{Int}
     buffers::Vector{Variable}
+    used_buffers::Vector{Int}
     bound::Dict{String,Bound}
     evaluations::Dict{Tuple{String,Vector{UInt8}},Evaluation}
     seeds::Bool
@@ -95,7 +98,8 @@ function Objective(diagram::Diagram, program::Plan, bound::Dict{String,Bound}; s
     sort!(measured; by = a -> findfirst(p -> p.name == a.name, program.agreements), alg = MergeSort)
     parameters, buffers = variables(diagram, bound, seed)
     return Objective(diagram, program, island, loads(diagram, loaded), measured, parameters, owners(parameters),
-                     places(parameters, fragment), buffers, bound, Dict{Tuple{String,Vector{UInt8}},Evaluation}(), seeds)
+                     places(parameters, fragment), buffers, places_run_here(buffers, fragment, steps_of(bound, fragment)), bound,
+                     Dict{Tuple{String,Vector{UInt8}},Evaluation}(), seeds)
 end
 
 "For each component of a fragment the model that `lower` is told of; portable components run here have none."
@@ -111,6 +115,11 @@ end
 "The places of a fragment's parameters, in its order, among those of an objective."
 places(parameters::Vector{Variable}, fragment::Schema.Fragment) =
     Int[k for c in fragment.components for k in eachindex(parameters) if parameters[k].component == c.name]
+
+"The places of the buffers of a fragment's components that have no model but layers run here, among those of an objective."
+places_run_here(buffers::Vector{Variable}, fragment::Schema.Fragment, models::Vector) =
+    Int[k for (c, model) in zip(fragment.components, models) if model === nothing
+        for k in eachindex(buffers) if buffers[k].component == c.name]
 
 function measured_agreement(program::Plan, i::Plans.Instruction, outputs::Dict{UInt32,Int}, spaces::Dict{Int,Space})
     agreement = program.agreements[i.agreement]
@@ -147,19 +156,25 @@ is_new(model::TorchInstance) = model.is_new
 "Those of a portable component, in the order of its layers: new ones, or those that Python's module has already."
 function layer_variables(diagram::Diagram, c::Component, model::Union{TorchInstance,SharedVariables,Nothing}, seed::UInt64)
     T = parameter_type(diagram, c)
-    there = model isa TorchInstance ? Dict{String,Array}(model.parameters) : model isa SharedVariables ? model.arrays : nothing
-    parameters = Pair{String,Array}[]
+    there = arrays_of(model)
+    function variable(node, name::String, shape)
+        path = "$(node.name).$name"
+        array = there === nothing ? Array{T}(undef, reverse(shape)) : there[path]
+        is_new(model) && initialise!(array, node.layer, name, seed, "$(c.name)/$path")
+        return Pair{String,Array}(path, array)
+    end
+    parameters, buffers = Pair{String,Array}[], Pair{String,Array}[]
     for node in c.body.nodes
         layer = native(node.layer)
-        for (name, shape) in zip(parameter_names(layer), parameter_shapes(layer))
-            path = "$(node.name).$name"
-            array = there === nothing ? Array{T}(undef, reverse(shape)) : there[path]
-            is_new(model) && initialise!(array, node.layer, name, seed, "$(c.name)/$path")
-            push!(parameters, path => array)
-        end
+        append!(parameters, map((name, shape) -> variable(node, name, shape), parameter_names(layer), parameter_shapes(layer)))
+        append!(buffers, map((name, shape) -> variable(node, name, shape), buffer_names(layer), buffer_shapes(layer)))
     end
-    return parameters, Pair{String,Array}[]
+    return parameters, buffers
 end
+
+arrays_of(::Nothing) = nothing
+arrays_of(model::SharedVariables) = model.arrays
+arrays_of(model::TorchInstance) = Dict{String,Array}(vcat(model.parameters, model.buffers))
 
 # As in an island: the float type of the spaces of the arrows that name the component.
 function parameter_type(diagram::Diagram, c::Component)

@@ -4,10 +4,10 @@ as `bridge.plan` in Python makes.
 """
 module Plans
 
-using ..DiagramBridge: Agreement, ColumnTerm, Component, DetachTerm, Diagram, Divergence, JuliaReference, OutputTerm,
-                       Schema, Space, Term, TorchReference, arguments, arrow, arrows_by_name, columns_by_name,
-                       component, component_of, components_by_name, digest, element, encode, expand, inside, listing,
-                       message, quoted, refuse, refuse_unknown, sorted, space, trains
+using ..DiagramBridge: Agreement, ColumnTerm, Component, DetachTerm, Diagram, Divergence, JuliaReference, LayerGraph,
+                       OutputTerm, Schema, Space, Term, TorchReference, arguments, arrow, arrows_by_name, columns_by_name,
+                       component, component_of, components_by_name, digest, element, encode, expand, has_buffers, inside,
+                       is_frozen, listing, message, quoted, refuse, refuse_unknown, sorted, space, trains
 import ..DiagramBridge: write_bytes
 
 export Plan, fragment, plan, plan_outputs

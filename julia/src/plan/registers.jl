@@ -11,7 +11,6 @@ end
 function allocate(d::Diagram, terms::Vector{Term}, order::Vector{Step})
     of_term, taped, instructions = zeros(Int, length(terms)), Bool[], Instruction[]
     diverged = Dict{Int,Int}() # the register of each agreement
-    applications = 0
     for step in order
         inputs = step.operation == SUM ? [diverged[k] for k in 1:length(diverged)] : of_term[step.terms]
         tape, count = step.operation != DETACH && any(k -> taped[k], inputs), 1
@@ -22,11 +21,9 @@ function allocate(d::Diagram, terms::Vector{Term}, order::Vector{Step})
         end
         outputs = collect((length(taped) + 1):(length(taped) + count))
         append!(taped, fill(tape, count))
-        application = step.operation == APPLY ? applications : 0
-        applications += step.operation == APPLY
         step.operation == DIVERGE && (diverged[step.agreement] = outputs[1])
         push!(instructions, Instruction(step.operation, step.runtime, inputs, outputs, Int[], tape, step.source, step.column,
-                                        step.arrow, application, step.agreement))
+                                        step.arrow, step.operation == APPLY ? step.id - 1 : 0, step.agreement))
         for k in step.computes
             term = terms[k]
             of_term[k] = outputs[term isa OutputTerm ? term.output : 1]

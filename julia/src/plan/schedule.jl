@@ -1,7 +1,8 @@
 # The order in which a plan computes its terms: Kahn's algorithm, reluctant to change runtime (docs/semantics.md). While a
 # ready step has the current runtime, the one with the smallest id is next; otherwise the ready step with the smallest id of
 # all. The driver's runtime is current at the start. A step's id is the smallest id among its terms; agreements come after
-# all terms, in their order, and the sum after them.
+# all terms, in their order, and the sum after them. Applications of a component whose state may change wait for each other in
+# canonical order, so that the state does not depend on the placement.
 
 """
 An instruction before it has registers. `terms` are what it reads, `computes` what it makes; `agreement` is what it measures.
@@ -63,7 +64,8 @@ function steps_of_terms(d::Diagram, terms::Vector{Term}, roots, placed::Dict{Str
                 runtime = placed[arrow(d, term.arrow).component]
                 step = applications[key] = Step(k, APPLY, runtime, term.arguments; arrow = term.arrow)
             end
-            needed[k] && step.waits == 0 && foreach(a -> wait_for!(step, steps.of_term[a]::Step), term.arguments)
+            needed[k] && isempty(step.computes) &&
+                foreach(a -> wait_for!(step, steps.of_term[a]::Step), term.arguments)
         elseif needed[k]
             step = first_step(term, k, steps, driver)
         end
@@ -72,8 +74,24 @@ function steps_of_terms(d::Diagram, terms::Vector{Term}, roots, placed::Dict{Str
         push!(step.computes, k)
         steps.by_id[step.id] = steps.of_term[k] = step
     end
+    keep_order!(steps, d)
     return steps
 end
+
+"Let applications of a component whose state may change wait for each other, in the order of their ids."
+function keep_order!(steps::Steps, d::Diagram)
+    changing, latest = Set{String}(c.name for c in d.components if changes(c)), Dict{String,Step}()
+    for step in steps.by_id
+        step !== nothing && step.operation == APPLY || continue
+        name = arrow(d, step.arrow).component
+        name in changing || continue
+        haskey(latest, name) && wait_for!(step, latest[name])
+        latest[name] = step
+    end
+end
+
+"Whether applying a component may change its state: portable ones say so, others may."
+changes(c::Component) = !is_frozen(c) && !(c.body isa LayerGraph && !has_buffers(c.body))
 
 first_step(term::ColumnTerm, k::Int, ::Steps, driver::Runtime) =
     Step(k, LOAD, driver, Int[]; source = term.source, column = term.column)

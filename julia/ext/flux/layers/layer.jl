@@ -1,18 +1,24 @@
 # Portable layers as functions of Flux's and NNlib's. What only gives the same memory another shape is left as it is.
 
+"A portable layer, in the field `layer`, whose forward gives Zygote's way back as the residual."
+abstract type ByZygote <: Layer end
+
+DiagramBridge.parameter_names(f::ByZygote) = DiagramBridge.parameter_names(f.layer)
+DiagramBridge.parameter_shapes(f::ByZygote) = DiagramBridge.parameter_shapes(f.layer)
+DiagramBridge.buffer_names(f::ByZygote) = DiagramBridge.buffer_names(f.layer)
+DiagramBridge.buffer_shapes(f::ByZygote) = DiagramBridge.buffer_shapes(f.layer)
+DiagramBridge.fills(::ByZygote) = false
+DiagramBridge.owns_gradients(::ByZygote) = false
+
 """
 A portable layer as a function of its inputs and parameters, differentiated by Zygote. One that makes several values gives
 them as a tuple.
 """
-struct FluxLayer{L<:Layer,F} <: Layer
+struct FluxLayer{L<:Layer,F} <: ByZygote
     layer::L
     call::F
 end
 
-DiagramBridge.parameter_names(f::FluxLayer) = DiagramBridge.parameter_names(f.layer)
-DiagramBridge.parameter_shapes(f::FluxLayer) = DiagramBridge.parameter_shapes(f.layer)
-DiagramBridge.fills(::FluxLayer) = false
-DiagramBridge.owns_gradients(::FluxLayer) = false
 
 function DiagramBridge.forward(f::FluxLayer, parameters::Tuple, inputs::Tuple, ::Memory, ::Any)
     check_inputs(f.layer, parameters, inputs)
@@ -21,7 +27,7 @@ function DiagramBridge.forward(f::FluxLayer, parameters::Tuple, inputs::Tuple, :
 end
 
 function DiagramBridge.pullback(
-    ::FluxLayer, parameters::Tuple, inputs::Tuple, ::Tuple, back, dvalues::Tuple, needs_inputs::Tuple,
+    ::ByZygote, parameters::Tuple, inputs::Tuple, ::Tuple, back, dvalues::Tuple, needs_inputs::Tuple,
     needs_parameters::Tuple, ::Memory,
 )
     gradients = back(length(dvalues) == 1 ? dvalues[1] : dvalues)

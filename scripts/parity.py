@@ -1,0 +1,94 @@
+"""Measure the portable layers in every engine, and write what was found into the table of docs/layers.md.
+
+    python scripts/parity.py          # with a Julia that has Flux, so that no column stays empty
+
+Each number is the largest difference from torch's own functions, of values, gradients and buffers, over generated cases
+(tests/layer_parity.py), relative to a tensor's largest number where that is above 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from layer_parity import FAMILIES, Bench, Trial, differences, trials
+
+from bridge.julia.session import Session, session
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "layers.md"
+BEGIN, END = "<!-- scripts/parity.py writes from here -->\n", "<!-- to here -->\n"
+ENGINES = {"torch": "torch", "native": "native Julia", "flux": "Flux"}
+DTYPES = (torch.float64, torch.float32)
+
+Measured = dict[tuple[str, str, torch.dtype], float]
+"""The largest difference by operation, engine and dtype."""
+
+
+def measure(trial: Trial, julia: Session, folder: Path, largest: Measured) -> None:
+    """Run a trial in every engine, and note its differences."""
+    bench = Bench(trial)
+    expected = bench.reference()
+    answers = [("torch", bench.in_torch())]
+    for engine in ("native", "flux") if "Flux" in julia.packages else ("native",):
+        answers += [(engine, bench.in_island(julia, engine)), (engine, bench.in_julia(julia, engine, folder))]
+    for engine, found in answers:
+        for case, answer, wanted in zip(trial.cases, found, expected, strict=True):
+            key = case.layer.operation, engine, trial.dtype
+            largest[key] = max([largest[key], *(off for _, off in differences(answer, wanted))])
+
+
+def run(family: str, dtype: torch.dtype, julia: Session, folder: Path, largest: Measured) -> None:
+    """Run the cases of a family."""
+
+    @settings(
+        max_examples=8, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(trials(family, dtype))
+    def every(trial: Trial) -> None:
+        measure(trial, julia, folder, largest)
+
+    every()
+
+
+def table(largest: Measured) -> Iterator[str]:
+    """The table's lines."""
+    columns = [(engine, dtype) for dtype in DTYPES for engine in ENGINES]
+    yield "| layer | " + " | ".join(f"{ENGINES[e]}, {str(d).removeprefix('torch.')}" for e, d in columns) + " |\n"
+    yield "| --- |" + " --- |" * len(columns) + "\n"
+    for family in FAMILIES.values():
+        for operation in family:
+            found = [largest.get((operation, *column)) for column in columns]
+            cells = ["" if off is None else "0" if off == 0 else f"{off:.0e}" for off in found]
+            yield f"| `{operation}` | {' | '.join(cells)} |\n"
+
+
+def main() -> int:
+    """Measure, and write the table; returns the exit status."""
+    julia = session()
+    julia.include(ROOT / "tests" / "objective.jl")
+    largest: Measured = defaultdict(float)
+    with tempfile.TemporaryDirectory() as folder:
+        for family in FAMILIES:
+            for dtype in DTYPES:
+                run(family, dtype, julia, Path(folder), largest)
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    versions = ", ".join(f"{name} {version}" for name, version in julia.packages.items())
+    said = f"Measured with torch {torch.__version__.split('+')[0]}, Julia {julia.version}, {versions}.\n\n"
+    DOCUMENT.write_text(before + BEGIN + said + "".join(table(largest)) + END + after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -85,6 +85,7 @@ MODULES: list[Callable[[], nn.Module]] = [
     lambda: nn.CELU(0.5),
     nn.ReLU6,
     nn.Hardsigmoid,
+    lambda: nn.Dropout(0.0),
     nn.Identity,
 ]
 BINARY: list[Make] = [
@@ -168,8 +169,10 @@ def normalizing(draw: Any, state: State, place: int, shape: Shape) -> tuple[Writ
         Written(lambda m, x: m(x), (place,), norm),
         Written(lambda x: F.softmax(x, dim=axis + 1), (place,)),
         Written(lambda x: torch.log_softmax(x, -1) if x.dim() > 1 else x, (place,)),
+        Written(lambda m, x: m(x), (place,), nn.BatchNorm1d(shape[0]).double()),
     ]
-    return draw(st.sampled_from(ways)), shape
+    count = 4 if len(shape) <= 2 else 3
+    return draw(st.sampled_from(ways[:count])), shape
 
 
 def convolving(draw: Any, state: State, place: int, shape: Shape) -> tuple[Written, Shape] | None:
@@ -181,7 +184,7 @@ def convolving(draw: Any, state: State, place: int, shape: Shape) -> tuple[Writt
     if len(shape) == 3 and min(shape[1:]) >= 2:
         ways: list[Written] = [
             Written(lambda m, x: F.max_pool2d(m(x), 2), (place,), nn.Conv2d(shape[0], 2, 3, padding="same").double()),
-            Written(lambda m, x: F.avg_pool2d(m(x), (2, 2)), (place,), nn.LayerNorm(shape).double()),
+            Written(lambda m, x: F.avg_pool2d(m(x), (2, 2)), (place,), nn.BatchNorm2d(shape[0]).double()),
         ]
         which = draw(st.integers(0, 1))
         return ways[which], ((2, shape[0])[which], shape[1] // 2, shape[2] // 2)

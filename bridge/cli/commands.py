@@ -13,7 +13,7 @@ from bridge.errors import BridgeError, DiagramError, FileError
 if TYPE_CHECKING:
     from bridge.draw.picture import Picture
 
-__all__ = ["check", "demo", "doctor", "julia_install", "relate", "show"]
+__all__ = ["check", "demo", "doctor", "export", "julia_install", "relate", "show"]
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -133,6 +133,21 @@ def relate(options: argparse.Namespace) -> int:
 
     found = related(load(options.first), load(options.second))
     print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else as_text(found))
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write a diagram as a script, with its weights."""
+    from bridge.port.export import export as write
+    from bridge.schema.files import load
+
+    weights = options.weights or (options.file if options.file.endswith(".safetensors") else None)
+    paths = write(load(options.file), options.output, options.language, weights=weights, seed=options.seed)
+    if options.json:
+        print(json.dumps([str(path) for path in paths]))
+    else:
+        for path in paths:
+            print(path)
     return 0
 
 

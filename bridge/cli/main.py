@@ -94,6 +94,15 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--html", metavar="OUT", help="write a page for a browser: zoom, and the two sides of an agreement")
     show.add_argument("--mermaid", metavar="OUT", help="write Mermaid text, which forges and notebooks draw")
 
+    export = _command(chosen, "export", commands.export, "write a diagram as a training script in plain PyTorch or Flux")
+    export.epilog = "The script needs no diagram-bridge; its weights are in a .safetensors file beside it."
+    export.add_argument("file", metavar="FILE", help="a diagram: .pb, .txtpb, .json, or .safetensors with weights")
+    export.add_argument("--language", choices=["python", "julia"], required=True, help="PyTorch, or Flux")
+    export.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder that the files go to")
+    export.add_argument("--weights", metavar="FILE", help="weights (default: those in FILE, or initial ones)")
+    export.add_argument("--seed", type=int, default=0, help="of initial weights (default 0)")
+    export.add_argument("--json", action="store_true", help="the paths as a JSON array")
+
     relate = _command(chosen, "relate", commands.relate, "say how two diagrams relate: their morphisms and what is common")
     relate.epilog = "Names, weights, frozenness, attributes and detach are ignored."
     relate.add_argument("first", metavar="A", help="a diagram: .pb, .txtpb or .json")

@@ -1,4 +1,4 @@
-"""The torch.nn module of each portable layer that has one, with the arguments that are not torch's defaults."""
+"""The torch.nn module of each portable layer that has one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 from bridge.diagram.ir import Layer
 from bridge.port.calls import Call
 
-__all__ = ["CALLS", "module_call"]
+__all__ = ["CALLS", "module_call", "short"]
 
 Attributes: TypeAlias = "Mapping[str, Any]"
+Maker: TypeAlias = "Callable[[Attributes, int | None], Call | None]"
 
 
 def module_call(layer: Layer, rank: int | None = None) -> Call | None:
@@ -20,7 +21,7 @@ def module_call(layer: Layer, rank: int | None = None) -> Call | None:
 
     >>> from bridge.layers import gelu, linear
     >>> print(module_call(linear(4, 3)), module_call(gelu("tanh")))
-    nn.Linear(4, 3) nn.GELU(approximate='tanh')
+    nn.Linear(4, 3) nn.GELU(approximate="tanh")
     """
     made = CALLS.get(layer.operation)
     return None if made is None else made(dict(layer.attributes), rank)
@@ -31,34 +32,29 @@ def short(numbers: tuple[int, ...]) -> int | tuple[int, ...]:
     return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
-def but(given: Attributes, **defaults: Any) -> dict[str, Any]:
-    """The arguments that are not the default."""
-    return {name: value for name, value in given.items() if name not in defaults or value != defaults[name]}
-
-
-def fixed(name: str) -> Callable[[Attributes, int | None], Call]:
+def fixed(name: str) -> Maker:
     """A module without arguments."""
     return lambda a, rank: Call(name)
 
 
-def one(name: str, keyword: str, attribute: str, default: Any) -> Callable[[Attributes, int | None], Call]:
+def one(name: str, keyword: str, attribute: str, default: Any) -> Maker:
     """A module with one argument."""
-    return lambda a, rank: Call(name, (), but({keyword: a[attribute]}, **{keyword: default}))
+    return lambda a, rank: Call(name, keywords={keyword: a[attribute]}, defaults={keyword: default})
 
 
-def convolution(name: str, transposed: bool = False) -> Callable[[Attributes, int | None], Call]:
+def convolution(name: str, transposed: bool = False) -> Maker:
     """nn.Conv1d and its like."""
+    keys = ("stride", "padding", *(("output_padding",) if transposed else ()), "dilation")
+    defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1, "bias": True}
 
     def made(a: Attributes, rank: int | None) -> Call:
-        keys = ("stride", "padding", *(("output_padding",) if transposed else ()), "dilation")
         keywords = {key: short(a[key]) for key in keys} | {"groups": a["groups"], "bias": a["bias"]}
-        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1, "bias": True}
-        return Call(name, (a["in"], a["out"], short(a["kernel"])), but(keywords, **defaults))
+        return Call(name, (a["in"], a["out"], short(a["kernel"])), keywords, ("inputs", "outputs", "kernel"), defaults)
 
     return made
 
 
-def pool(name: str) -> Callable[[Attributes, int | None], Call]:
+def pool(name: str) -> Maker:
     """nn.MaxPool1d and its like."""
 
     def made(a: Attributes, rank: int | None) -> Call:
@@ -66,66 +62,61 @@ def pool(name: str) -> Callable[[Attributes, int | None], Call]:
         if "count_padding" in a:
             keywords["count_include_pad"] = a["count_padding"]
         defaults = {"stride": short(a["kernel"]), "padding": 0, "count_include_pad": True}
-        return Call(name, (short(a["kernel"]),), but(keywords, **defaults))
+        return Call(name, (short(a["kernel"]),), keywords, ("kernel",), defaults)
 
     return made
 
 
-def adaptive(name: str) -> Callable[[Attributes, int | None], Call]:
+def adaptive(name: str) -> Maker:
     """nn.AdaptiveAvgPool1d and its like."""
-    return lambda a, rank: Call(name, (short(a["size"]),))
+    return lambda a, rank: Call(name, (short(a["size"]),), names=("size",))
 
 
 def upsample(a: Attributes, rank: int | None) -> Call:
     """nn.Upsample."""
     factor = tuple(map(float, a["factor"])) if len(set(a["factor"])) > 1 else a["factor"][0]
-    keywords = {"scale_factor": factor, "mode": a["mode"], "align_corners": a["align_corners"]}
-    return Call("nn.Upsample", (), but(keywords, mode="nearest", align_corners=False))
+    keywords = {"scale_factor": factor, "mode": a["mode"], "align_corners": a["align_corners"] or None}
+    return Call("nn.Upsample", keywords=keywords, defaults={"mode": "nearest", "align_corners": None})
 
 
 def layer_norm(a: Attributes, rank: int | None) -> Call:
     """nn.LayerNorm."""
     shape = a["shape"][0] if len(a["shape"]) == 1 else a["shape"]
-    keywords = but({"eps": a["eps"], "elementwise_affine": a["affine"]}, eps=1e-5, elementwise_affine=True)
-    return Call("nn.LayerNorm", (shape,), keywords)
+    keywords = {"eps": a["eps"], "elementwise_affine": a["affine"]}
+    return Call("nn.LayerNorm", (shape,), keywords, ("width",), {"eps": 1e-5, "elementwise_affine": True})
 
 
-def batch_norm(a: Attributes, rank: int | None) -> Call | None:
-    """nn.BatchNorm1d, 2d or 3d."""
-    if rank not in (1, 2, 3, 4):
-        return None
-    keywords = {"eps": a["eps"], "momentum": a["momentum"], "affine": a["affine"], "track_running_stats": a["track"]}
-    chosen = but(keywords, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True)
-    return Call(f"nn.BatchNorm{max(rank - 1, 1)}d", (a["features"],), chosen)
+def over_batches(name: str, ranks: Mapping[int, int], affine: bool) -> Maker:
+    """nn.BatchNorm1d or nn.InstanceNorm1d, and their like for more axes."""
+    defaults = {"eps": 1e-5, "momentum": 0.1, "affine": affine, "track_running_stats": affine}
 
+    def made(a: Attributes, rank: int | None) -> Call | None:
+        if rank is None or rank not in ranks:
+            return None
+        keywords = {"eps": a["eps"], "momentum": a["momentum"], "affine": a["affine"], "track_running_stats": a["track"]}
+        return Call(f"nn.{name}{ranks[rank]}d", (a["features"],), keywords, ("features",), defaults)
 
-def instance_norm(a: Attributes, rank: int | None) -> Call | None:
-    """nn.InstanceNorm1d, 2d or 3d."""
-    if rank not in (2, 3, 4):
-        return None
-    keywords = {"eps": a["eps"], "momentum": a["momentum"], "affine": a["affine"], "track_running_stats": a["track"]}
-    chosen = but(keywords, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False)
-    return Call(f"nn.InstanceNorm{rank - 1}d", (a["features"],), chosen)
+    return made
 
 
 def group_norm(a: Attributes, rank: int | None) -> Call:
     """nn.GroupNorm."""
-    keywords = but({"eps": a["eps"], "affine": a["affine"]}, eps=1e-5, affine=True)
-    return Call("nn.GroupNorm", (a["groups"], a["features"]), keywords)
+    keywords, defaults = {"eps": a["eps"], "affine": a["affine"]}, {"eps": 1e-5, "affine": True}
+    return Call("nn.GroupNorm", (a["groups"], a["features"]), keywords, ("groups", "features"), defaults)
 
 
 def embedding(a: Attributes, rank: int | None) -> Call:
     """nn.Embedding."""
-    keywords = {} if a["padding"] < 0 else {"padding_idx": a["padding"]}
-    return Call("nn.Embedding", (a["entries"], a["width"]), keywords)
+    keywords = {"padding_idx": None if a["padding"] < 0 else a["padding"]}
+    return Call("nn.Embedding", (a["entries"], a["width"]), keywords, ("entries", "width"), {"padding_idx": None})
 
 
 def linear(a: Attributes, rank: int | None) -> Call:
     """nn.Linear."""
-    return Call("nn.Linear", (a["in"], a["out"]), but({"bias": a["bias"]}, bias=True))
+    return Call("nn.Linear", (a["in"], a["out"]), {"bias": a["bias"]}, ("inputs", "outputs"), {"bias": True})
 
 
-CALLS: dict[str, Callable[[Attributes, int | None], Call | None]] = {
+CALLS: Mapping[str, Maker] = {
     "linear": linear,
     **{
         operation: fixed(f"nn.{name}")
@@ -146,13 +137,13 @@ CALLS: dict[str, Callable[[Attributes, int | None], Call | None]] = {
     "elu": one("nn.ELU", "alpha", "alpha", 1.0),
     "celu": one("nn.CELU", "alpha", "alpha", 1.0),
     "gelu": one("nn.GELU", "approximate", "approximate", "none"),
-    "softmax": lambda a, rank: Call("nn.Softmax", (), {"dim": a["axis"]}),
-    "log_softmax": lambda a, rank: Call("nn.LogSoftmax", (), {"dim": a["axis"]}),
+    "softmax": lambda a, rank: Call("nn.Softmax", keywords={"dim": a["axis"]}),
+    "log_softmax": lambda a, rank: Call("nn.LogSoftmax", keywords={"dim": a["axis"]}),
     "layer_norm": layer_norm,
-    "batch_norm": batch_norm,
-    "instance_norm": instance_norm,
+    "batch_norm": over_batches("BatchNorm", {1: 1, 2: 1, 3: 2, 4: 3}, affine=True),
+    "instance_norm": over_batches("InstanceNorm", {2: 1, 3: 2, 4: 3}, affine=False),
     "group_norm": group_norm,
-    "dropout": lambda a, rank: Call("nn.Dropout", (a["p"],)),
+    "dropout": lambda a, rank: Call("nn.Dropout", (a["p"],), names=("p",)),
     "embedding": embedding,
     **{f"conv{n}d": convolution(f"nn.Conv{n}d") for n in (1, 2)},
     **{f"conv_transpose{n}d": convolution(f"nn.ConvTranspose{n}d", transposed=True) for n in (1, 2)},

@@ -1,0 +1,147 @@
+"""A diagram as a training script in plain Flux."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from bridge import __version__
+from bridge.diagram.ir import Diagram
+from bridge.diagram.ir import Training as Mode
+from bridge.diagram.messages import space_text
+from bridge.port.source.julia_classes import struct_text
+from bridge.port.source.julia_helpers import HELPERS, helpers
+from bridge.port.source.julia_layers import flux_call, flux_tensors
+from bridge.port.source.julia_losses import loss_text
+from bridge.port.source.julia_template import HEAD, LOADING, MAIN
+from bridge.port.source.names import Names, class_name, identifier
+from bridge.port.source.outline import Class, argument_names, module_paths, outline
+from bridge.port.source.sharing import classes, share
+from bridge.port.source.training import Part, Training, training
+
+__all__ = ["julia_script"]
+
+FLUX_NAMES = frozenset(
+    {
+        *("Model", "Chain", "Dense", "Conv", "ConvTranspose", "CrossCor", "BatchNorm", "GroupNorm", "InstanceNorm"),
+        *("LayerNorm", "Dropout", "Embedding", "MultiHeadAttention", "LSTM", "GRU", "RNN", "Recurrence", "Bilinear"),
+        *("Scale", "Parallel", "SkipConnection", "Upsample", "MaxPool", "MeanPool", "AdaptiveMeanPool", "AdaptiveMaxPool"),
+        *("Adam", "AdamW", "RMSProp", "Descent", "Flux", "NNlib", "Random", "Statistics"),
+        *("Array", "Dict", "Int", "Float32", "Float64", "Bool", "String", "Symbol", "Pair", "Any"),
+        *HELPERS,
+    }
+)
+
+
+def julia_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]]) -> tuple[str, dict[str, Tensor]]:
+    """The text of a script, and the tensors of the file beside it: Flux's arrays, named by fields, axes reversed.
+
+    `weights` are the parameters and buffers of each component by path. Raises UnsupportedError for a diagram with a
+    component that is not portable.
+    """
+    told = training(diagram, "Flux.Zygote.dropgrad({})")
+    wide = {name: part.data_type.value == "float64" for name, part in told.parts.items()}
+    roots = {name: outline(part.graph, part.shapes, flux_call(wide[name])) for name, part in told.parts.items()}
+    tensors: dict[str, Tensor] = {}
+    for name, part in told.parts.items():
+        tensors.update(_tensors(part, roots[name], weights[name]))
+    for kind in (False, True):
+        share([root for name, root in roots.items() if wide[name] is kind])
+    every = classes(list(roots.values()))
+    homes = {id(made): name for name, root in roots.items() for made in classes([root])}
+    names = Names(FLUX_NAMES)
+    called = {id(made): names.new(class_name(made.branch, homes[id(made)])) for made in every}
+    texts = []
+    for made in every:
+        of = next((part for name, part in told.parts.items() if roots[name] is made), None)
+        inputs = argument_names(made) if of is None else _inputs(of)
+        texts.append(struct_text(made, called[id(made)], inputs, _about(told, made, of), called, wide[homes[id(made)]]))
+    body = "\n\n".join([*texts, _model(told, {name: called[id(root)] for name, root in roots.items()})])
+    head = HEAD.format(name=diagram.name, version=__version__, data=_data(told))
+    frozen = [part for part in told.parts.values() if part.component.training.is_frozen]
+    modes = [f"    testmode!(model.{part.name})\n" for part in frozen if part.component.training is Mode.FROZEN]
+    kept = [f"    Flux.freeze!(optimiser.{part.name})\n" for part in frozen]
+    main = MAIN.replace("# MODES\n", "".join(modes)).replace("# FROZEN\n", "".join(kept))
+    parts = [head, *helpers(body), body, LOADING, main]
+    return "\n\n".join(part.strip("\n") + "\n" for part in parts), tensors
+
+
+def _inputs(part: Part) -> list[str]:
+    names = Names(("m",))
+    return [names.new(identifier(space, "x")) for space in part.arrow.sources]
+
+
+def _about(told: Training, made: Class, part: Part | None) -> str:
+    if part is None:
+        return f"{'.'.join(made.branch)}, and what is built like it."
+    spaces = {space.name: space_text(space) for space in told.diagram.spaces}
+    sides = [" and ".join(f"{n}, {spaces[n]}" for n in names) for names in (part.arrow.sources, part.arrow.targets)]
+    return f"{sides[0]}, to {sides[1]}."
+
+
+def _tensors(part: Part, root: Class, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """In a chain Julia counts from 1."""
+    paths, found = module_paths(root, first=1), {}
+    for node in part.graph.nodes:
+        start = f"{node.name}."
+        held = {path.removeprefix(start): tensor for path, tensor in weights.items() if path.startswith(start)}
+        for name, tensor in flux_tensors(node.layer, held).items():
+            found[".".join((part.name, *paths[node.name], name))] = tensor
+    return found
+
+
+def _model(told: Training, names: Mapping[str, str]) -> str:
+    parts = [told.parts[component.name] for component in told.diagram.components]
+    types = [f"T{place + 1}" for place in range(len(parts))]
+    lines = ['"All components."', f"struct Model{{{', '.join(types)}}}"]
+    lines += [f"    {part.name}::{kind}" for part, kind in zip(parts, types, strict=True)]
+    lines += ["end", "", "Flux.@layer Model", "", "Model() = Model("]
+    for part in parts:
+        made = f"{names[part.component.name]}()"
+        lines.append(f"    {f'f64({made})' if part.data_type.value == 'float64' else made},")
+    lines += [")", "", '"The weighted sum of the losses of a batch, and each by itself."']
+    lines.append("function losses(m::Model, batch)")
+    for source, columns in told.columns.items():
+        lines += [f"    {name} = batch[{_text(source)}][{_text(column)}]" for column, name in columns.items()]
+    for applied in told.applications:
+        lines.append(f"    {', '.join(applied.names)} = m.{applied.part.name}({', '.join(applied.arguments)})")
+    lines.append("    each = (")
+    for compared in told.compared:
+        text = loss_text(compared.agreement, *compared.sides, compared.mask, compared.spaces)
+        lines.append(f"        {_field(compared.agreement.name)} = {text},")
+    lines.append("    )")
+    total = [f"each.{_field(c.agreement.name)}" for c in told.compared]
+    weighted = [
+        t if c.agreement.weight == 1 else f"{c.agreement.weight!r} * {t}" for t, c in zip(total, told.compared, strict=True)
+    ]
+    joined = " + ".join(weighted).replace("+ -", "- ")
+    text = f"    total = {joined}"
+    if len(text) > 110:
+        text = "    total = (\n" + " +\n".join(f"        {term}" for term in weighted) + "\n    )"
+    return "\n".join([*lines, text, "    return total, each", "end"]) + "\n"
+
+
+def _text(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
+
+
+def _field(name: str) -> str:
+    """A field of a named tuple.
+
+    >>> _field("hard"), _field("f~data.y")
+    ('hard', 'var"f~data.y"')
+    """
+    if name.isidentifier() and name.isascii() and identifier(name) == name:
+        return name
+    return 'var"' + name.replace('"', '\\"') + '"'
+
+
+def _data(told: Training) -> str:
+    lines = []
+    for source, columns in told.columns.items():
+        for column in told.diagram.source(source).columns:
+            if column.name in columns:
+                lines.append(f"#     {source}.{column.name}: {space_text(told.diagram.space(column.space))} for each sample")
+    return "\n".join(lines)
+

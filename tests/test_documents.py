@@ -50,9 +50,10 @@ def test_a_training_goes_on(tmp_path: Path) -> None:
     assert run(["-c", code("docs/checkpoints.md")], tmp_path).splitlines() == said
 
 
-def test_operations_say_what_they_do(tmp_path: Path) -> None:
-    said = re.findall(r"^# (.*)", code("docs/operations.md"), re.MULTILINE)
-    assert run(["-c", code("docs/operations.md")], tmp_path).splitlines() == said
+@pytest.mark.parametrize("page", ["operations", "porting"])
+def test_a_page_says_what_its_code_prints(page: str, tmp_path: Path) -> None:
+    said = re.findall(r"^ *# (.*)", code(f"docs/{page}.md"), re.MULTILINE)
+    assert run(["-c", code(f"docs/{page}.md")], tmp_path).splitlines() == said
 
 
 @pytest.mark.parametrize("example", ["distillation", "cotraining"])

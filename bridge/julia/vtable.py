@@ -199,7 +199,6 @@ class VTable:
             self._keep(error)
             return ERROR
 
-
     def _island(self, number: int) -> TorchIsland:
         """The island of that number; a module is called as it is."""
         held = self.held.get(number)

@@ -1,6 +1,7 @@
 """Measure the portable layers in every engine, and write what was found into the table of docs/layers.md.
 
-    python scripts/parity.py          # with a Julia that has Flux, so that no column stays empty
+    python scripts/parity.py                # with a Julia that has Flux, so that no column stays empty
+    python scripts/parity.py pooling        # some families; other rows stay as they are
 
 Each number is the largest difference from torch's own functions, of values, gradients and buffers, over generated cases
 (tests/layer_parity.py), relative to a tensor's largest number where that is above 1.
@@ -8,6 +9,8 @@ Each number is the largest difference from torch's own functions, of values, gra
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
 import tempfile
 from collections import defaultdict
@@ -46,11 +49,11 @@ def measure(trial: Trial, julia: Session, folder: Path, largest: Measured) -> No
             largest[key] = max([largest[key], *(off for _, off in differences(answer, wanted))])
 
 
-def run(family: str, dtype: torch.dtype, julia: Session, folder: Path, largest: Measured) -> None:
+def run(family: str, dtype: torch.dtype, examples: int, julia: Session, folder: Path, largest: Measured) -> None:
     """Run the cases of a family."""
 
     @settings(
-        max_examples=8, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        max_examples=examples, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(trials(family, dtype))
@@ -60,8 +63,9 @@ def run(family: str, dtype: torch.dtype, julia: Session, folder: Path, largest: 
     every()
 
 
-def table(largest: Measured) -> Iterator[str]:
-    """The table's lines."""
+def table(largest: Measured, before: str) -> Iterator[str]:
+    """The table's lines; those of operations that were not measured are as before."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", before, re.MULTILINE))
     columns = [(engine, dtype) for dtype in DTYPES for engine in ENGINES]
     yield "| layer | " + " | ".join(f"{ENGINES[e]}, {str(d).removeprefix('torch.')}" for e, d in columns) + " |\n"
     yield "| --- |" + " --- |" * len(columns) + "\n"
@@ -69,24 +73,30 @@ def table(largest: Measured) -> Iterator[str]:
         for operation in family:
             found = [largest.get((operation, *column)) for column in columns]
             cells = ["" if off is None else "0" if off == 0 else f"{off:.0e}" for off in found]
-            yield f"| `{operation}` | {' | '.join(cells)} |\n"
+            row = " | ".join(cells) if any(cells) else rows.get(operation)
+            if row is not None:
+                yield f"| `{operation}` | {row} |\n"
 
 
 def main() -> int:
     """Measure, and write the table; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("families", nargs="*", help=f"of {', '.join(FAMILIES)} (default: all)")
+    parser.add_argument("--examples", type=int, default=8, help="generated trials of a family and dtype (default 8)")
+    options = parser.parse_args()
     julia = session()
     julia.include(ROOT / "tests" / "objective.jl")
     largest: Measured = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
-        for family in FAMILIES:
+        for family in options.families or FAMILIES:
             for dtype in DTYPES:
-                run(family, dtype, julia, Path(folder), largest)
+                run(family, dtype, options.examples, julia, Path(folder), largest)
     text = DOCUMENT.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    kept, _, after = rest.partition(END)
     versions = ", ".join(f"{name} {version}" for name, version in julia.packages.items())
     said = f"Measured with torch {torch.__version__.split('+')[0]}, Julia {julia.version}, {versions}.\n\n"
-    DOCUMENT.write_text(before + BEGIN + said + "".join(table(largest)) + END + after, encoding="utf-8")
+    DOCUMENT.write_text(before + BEGIN + said + "".join(table(largest, kept)) + END + after, encoding="utf-8")
     return 0
 
 

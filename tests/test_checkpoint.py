@@ -57,17 +57,27 @@ def equal(one: bridge.Objective, two: bridge.Objective) -> bool:
     return here.keys() == there.keys() and all(torch.equal(here[name], there[name]) for name in here)
 
 
+def nadam(parameters: Any) -> torch.optim.Optimizer:
+    """One that no name stands for."""
+    return torch.optim.NAdam(parameters, lr=0.02)
+
+
+def title(options: dict[str, Any]) -> str:
+    optimizer = options.get("optimizer", "adam")
+    return optimizer if isinstance(optimizer, str) else "a function"
+
+
 OPTIMIZERS: list[dict[str, Any]] = [
     {"optimizer": "sgd", "lr": 0.1},
     {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True},
     {"lr": 0.02},
     {"optimizer": "adamw", "lr": 0.02, "amsgrad": True, "betas": (0.8, 0.99)},
     {"optimizer": "rmsprop", "momentum": 0.5, "centered": True},
-    {"optimizer": lambda parameters: torch.optim.NAdam(parameters, lr=0.02)},
+    {"optimizer": nadam},
 ]
 
 
-@pytest.mark.parametrize("options", OPTIMIZERS, ids=lambda options: str(options.get("optimizer", "adam")))
+@pytest.mark.parametrize("options", OPTIMIZERS, ids=title)
 @pytest.mark.parametrize("at", [1, 3, 7])
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(options, at, tmp_path) -> None:
     whole, interrupted = objective(), objective()
@@ -389,7 +399,7 @@ end
 """
 
 
-@pytest.mark.parametrize("options", OPTIMIZERS[:5], ids=lambda options: str(options.get("optimizer", "adam")))
+@pytest.mark.parametrize("options", OPTIMIZERS[:5], ids=title)
 def test_from_python_to_julia_and_back(options, tmp_path) -> None:
     """Two steps in Python, two in Julia, two in Python: as six in Python."""
     julia().eval(CONTINUE)

@@ -130,6 +130,22 @@ class Views(nn.Module):
         return x, x.reshape(x.shape), x.flip(1).flip(1), (x * self.w).T.T, self.w.expand(len(x), 3)
 
 
+def test_buffers_that_julia_writes(session) -> None:
+    """Running statistics of a component that Julia runs are torch's tensors, also after those were given other memory."""
+    alone, driven = twins(regression(layers.chain(layers.linear(3, 2), layers.batch_norm(2))), placement={"head": "julia"})
+    batch = batch_of()
+    for step in range(3):
+        versions = [buffer._version for buffer in driven.buffers()]
+        wanted, found = alone(batch), driven(batch)
+        torch.testing.assert_close(found.total, wanted.total)
+        torch.testing.assert_close(dict(driven.named_buffers()), dict(alone.named_buffers()))
+        assert all(buffer._version > before for buffer, before in zip(driven.buffers(), versions, strict=True))
+        for buffer in driven.buffers():
+            buffer.data = buffer.data.clone() + step
+        for buffer in alone.buffers():
+            buffer.data += step
+
+
 def test_aliases(session) -> None:
     """Results that are arguments, views of them or of parameters, gradients that are the gradients that came."""
     d = bridge.Builder("views")

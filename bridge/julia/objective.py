@@ -22,7 +22,7 @@ from bridge.julia.columns import Columns
 from bridge.julia.component import DTYPES, JuliaModel
 from bridge.julia.ownership import Held, borrow
 from bridge.julia.session import Session, session
-from bridge.julia.torch_components import HeldParameter, Instance, describe_variable, variables
+from bridge.julia.torch_components import HeldVariable, Instance, describe_variable, variables
 from bridge.julia.vtable import vtable
 from bridge.plan.compile import plan_outputs
 from bridge.plan.program import Plan, Runtime
@@ -44,15 +44,19 @@ _RUNTIMES = {Runtime.TORCH: plan_pb2.RUNTIME_TORCH, Runtime.JULIA: plan_pb2.RUNT
 
 @dataclass(frozen=True)
 class Compiled:
-    """An objective in Julia, and where torch's parameters were when it was compiled."""
+    """An objective in Julia, and where the variables that it shares with torch were when it was compiled.
+
+    `written` are buffers that Julia writes in train mode.
+    """
 
     julia: Session
     held: Held
-    parameters: tuple[tuple[HeldParameter, int], ...]
+    shared: tuple[tuple[HeldVariable, int], ...]
+    written: tuple[Tensor, ...]
 
     def is_current(self) -> bool:
-        """Whether torch's parameters are still where Julia has them."""
-        return all(parameter.lies_at(address) for parameter, address in self.parameters)
+        """Whether torch's variables are still where Julia has them."""
+        return all(variable.lies_at(address) for variable, address in self.shared)
 
 
 class JuliaObjective(Objective):
@@ -135,6 +139,8 @@ class JuliaObjective(Objective):
         finally:
             for model in self._models():
                 model.buffers_changed()
+            for buffer in self._compiled.written if self._compiled else ():
+                torch.autograd.graph.increment_version(buffer)
 
     def compiled(self) -> Compiled:
         """The objective in Julia: a new one where there is none yet, and where parameters were given other memory."""
@@ -185,20 +191,24 @@ class JuliaObjective(Objective):
 
     def _compile_in_julia(self) -> Compiled:
         offered: list[str] = []
-        parameters: list[HeldParameter] = []
+        shared: list[HeldVariable] = []
+        written: list[Tensor] = []
         bound = []
         for name, module in self.components.items():
             element, runs = f"component {name!r}", self.plan.runtime(name)
             if isinstance(module, JuliaModel):
                 bound.append(control.BoundComponent(component=name, instance=module.instance))
                 continue
-            parameters += Instance(element, module).parameters()
+            instance = Instance(element, module)
+            shared += instance.parameters()
             if runs is Runtime.TORCH:
                 offered.append(vtable().offer(module, element))
                 bound.append(control.BoundComponent(component=name, reference=offered[-1]))
             else:
                 described = [describe_variable(p, t, f"{p!r} of {element}", b) for p, t, b in variables(module)]
                 bound.append(control.BoundComponent(component=name, variables=described))
+                shared += instance.buffers()
+                written += module.buffers()
         placements = [plan_pb2.Placement(component=p.component, runtime=_RUNTIMES[p.runtime]) for p in self.plan.placements]
         request = control.Compile(diagram=to_bytes(self.diagram), placements=placements, components=bound)
         julia = self._julia()
@@ -207,7 +217,7 @@ class JuliaObjective(Objective):
         finally:
             for reference in offered:
                 vtable().withdraw(reference)
-        return Compiled(julia, held, tuple((p, p.parameter.data_ptr()) for p in parameters))
+        return Compiled(julia, held, tuple((v, v.tensor.data_ptr()) for v in shared), tuple(written))
 
 
 class _Total(torch.autograd.Function):

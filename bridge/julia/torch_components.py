@@ -20,26 +20,25 @@ from bridge.schema.generated import control_pb2 as control
 from bridge.schema.generated import diagram_pb2
 from bridge.torch.portable import PortableModule
 
-__all__ = ["HeldParameter", "Instance", "describe_instance", "describe_variable", "make_instance", "variables"]
+__all__ = ["HeldVariable", "Instance", "describe_instance", "describe_variable", "make_instance", "variables"]
 
 DATA_TYPES = {dtype: data_type for data_type, dtype in DTYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class HeldParameter:
-    """A parameter of a module, and where the module has it."""
+class HeldVariable:
+    """A parameter or buffer of a module, and where the module has it."""
 
     element: str
-    parameter: nn.Parameter
-    table: Mapping[str, nn.Parameter | None]
+    tensor: Tensor
+    table: Mapping[str, Tensor | None]
     key: str
 
     def lies_at(self, address: int) -> bool:
         """Whether the module still has it, in memory at that address."""
-        parameter = self.parameter
-        if self.table.get(self.key) is not parameter:
+        if self.table.get(self.key) is not self.tensor:
             return False
-        return parameter.data_ptr() == address or not parameter.numel()
+        return self.tensor.data_ptr() == address or not self.tensor.numel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,19 @@ class Instance:
     name: str
     module: nn.Module
 
-    def parameters(self) -> list[HeldParameter]:
+    def parameters(self) -> list[HeldVariable]:
         """The parameters, each once, in torch's order."""
-        found = []
-        for path, parameter in self.module.named_parameters():
-            holder, _, key = path.rpartition(".")
-            table = self.module.get_submodule(holder)._parameters
-            found.append(HeldParameter(f"parameter {path!r} of {self.name}", parameter, table, key))
-        return found
+        return [self._held("parameter", path, tensor) for path, tensor in self.module.named_parameters()]
+
+    def buffers(self) -> list[HeldVariable]:
+        """The buffers, each once, in torch's order."""
+        return [self._held("buffer", path, tensor) for path, tensor in self.module.named_buffers()]
+
+    def _held(self, kind: str, path: str, tensor: Tensor) -> HeldVariable:
+        folder, _, key = path.rpartition(".")
+        holder = self.module.get_submodule(folder)
+        table: Mapping[str, Tensor | None] = holder._parameters if kind == "parameter" else holder._buffers
+        return HeldVariable(f"{kind} {path!r} of {self.name}", tensor, table, key)
 
 
 def make_instance(request: control.Instantiate, offered: dict[str, tuple[str, nn.Module]]) -> Instance:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from weakref import ref
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bridge.errors import BindingError, BridgeError, UnsupportedError
 from bridge.julia.described import (
@@ -55,7 +55,7 @@ class TorchTape:
         self.loan: Loan | None = Loan()
         self.memory = ref(self.loan)
         self.inputs: Sequence[Tensor] = ()
-        self.parameters: Sequence[nn.Parameter] = ()
+        self.parameters: Sequence[Tensor] = ()
         self.outputs: Sequence[Tensor] = ()
         self.versions: Sequence[int] = ()
         self.once = False
@@ -146,7 +146,7 @@ class TorchIsland:
         if len(outputs) > n_out or self.outputs not in (None, len(outputs)):
             raise BridgeError(self.element, f"{n_out} outputs", str(len(outputs)))
         tape.inputs, tape.outputs = inputs, outputs
-        tape.parameters = [held.parameter for held in self.parameters]
+        tape.parameters = [held.tensor for held in self.parameters]
         tape.versions = [y._version for y in outputs]
         answers = [*outputs, *[None] * (n_out - len(outputs))]
         _answer(answers, [*inputs, *tape.parameters], words_at(out, n_out * SLOT_SIZE // 8), tape, lender)

@@ -13,8 +13,9 @@ function in_flux(layer::DiagramBridge.MeanPool)
 end
 
 in_flux(layer::DiagramBridge.NearestUpsample) = FluxLayer(layer, x -> NNlib.upsample_nearest(x, layer.factor))
-in_flux(layer::DiagramBridge.BilinearUpsample) =
-    FluxLayer(layer, x -> NNlib.upsample_bilinear(x, layer.factor; align_corners = layer.align_corners))
+# NNlib divides 0 by 0 where corners are aligned along an axis of size 1: there the portable layer's own code runs.
+in_flux(layer::DiagramBridge.BilinearUpsample) = layer.align_corners ? layer :
+    FluxLayer(layer, x -> NNlib.upsample_bilinear(x, layer.factor; align_corners = false))
 
 function in_flux(layer::DiagramBridge.Pad)
     axes = length(layer.before)

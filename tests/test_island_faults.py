@@ -383,7 +383,7 @@ def test_a_call_in_a_forked_child() -> None:
     torch.testing.assert_close(gradients(objective, batch), wanted, rtol=0, atol=0)
 
 
-def python(code: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def python(code: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     """A fresh Python that runs code with a small mixed objective; nothing may be said on its standard error."""
     variables = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     run = subprocess.run(

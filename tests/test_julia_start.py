@@ -48,7 +48,7 @@ def python(code: str, data: Path, **extra: str) -> str:
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
         env=environment(data, **extra),
     )

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600)
     (path,) = folder.glob("*.whl")
     assert path.name == f"diagram_bridge-{bridge.__version__}-py3-none-any.whl"
     return zipfile.ZipFile(path)
@@ -101,7 +101,7 @@ def test_juliapkg_can_meet_what_is_asked_beside_juliacall(tmp_path: Path) -> Non
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHON_JULIAPKG_PROJECT": str(tmp_path / "project")}
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=environment)
     assert run.stdout.splitlines()[-1:] == ["^0.16"], run.stdout + run.stderr
 
 

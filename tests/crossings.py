@@ -202,7 +202,6 @@ def nothing_lost() -> Iterator[None]:
     collect()
     before = stats()
     yield
-    gc.collect()
     collect()
     after = stats()
     assert (after.tapes, after.owners, after.islands) == (before.tapes, before.owners, before.islands)

@@ -14,9 +14,6 @@ function read_data(path::String)
     return data
 end
 
-# A loss by itself and one with its gradients add up in orders of their own.
-same(a::T, b::T) where {T} = isapprox(a, b; rtol = 16 * eps(T), nans = true)
-
 "The losses and gradients of an objective with a checkpoint's parameters, and its buffers afterwards, written to a file."
 function differentiate(diagram::String, checkpoint::String, batch::String, answer::String, train::Bool, seed::UInt = UInt(0))
     objective = compile(load(diagram))
@@ -26,8 +23,7 @@ function differentiate(diagram::String, checkpoint::String, batch::String, answe
     buffers = Dict(string("buffer/", v.component, '/', v.path) => copy(v.array) for v in objective.buffers)
     load_checkpoint!(objective, checkpoint)
     without = loss(objective, data; train = train, seed = seed)
-    @assert same(without.total, losses.total)
-    @assert all(same(a, b) for ((_, a), (_, b)) in zip(without.agreements, losses.agreements))
+    @assert without.total === losses.total && without.agreements == losses.agreements
     @assert all(v -> v.array == buffers[string("buffer/", v.component, '/', v.path)], objective.buffers)
     tensors = Dict{String,Array}("total" => [losses.total])
     foreach(((name, value),) -> tensors["loss/$name"] = [value], losses.agreements)

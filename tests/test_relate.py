@@ -16,7 +16,7 @@ from bridge import layers
 from bridge.cli.main import main
 from bridge.diagram.canonical import canonical
 from bridge.diagram.ir import Diagram, Training
-from bridge.diagram.operations.common import common_part
+from bridge.diagram.operations.common_part import common_part
 from bridge.diagram.types import term_trains
 
 

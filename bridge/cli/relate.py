@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.diagram.ir import Diagram
-from bridge.diagram.operations.common import common_part
+from bridge.diagram.operations.common_part import common_part
 from bridge.diagram.operations.morphisms import Morphism, embeds, isomorphic, morphisms
 from bridge.errors import DiagramError
 

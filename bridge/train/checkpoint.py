@@ -22,8 +22,8 @@ from torch.optim import Optimizer
 
 from bridge.errors import BindingError, FileError
 from bridge.schema import identity
-from bridge.schema.tensor_header import parse_json
 from bridge.torch.objective import Objective
+from bridge.train.file_fields import read_fields
 from bridge.train.optimizer_state import Slots, read_state, set_state
 from bridge.train.optimizers import optimizer_name, optimizer_options
 from bridge.train.tensor_file import read_tensors, write_tensors
@@ -141,26 +141,13 @@ def load_checkpoint(path: str | PathLike[str], objective: Objective, optimizer: 
 
 def _fields(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
     element = f"{where}, metadata"
-    if KEY not in metadata:
-        raise FileError(element, f"'{KEY}'", "none")
-    fields = parse_json(metadata[KEY].encode(), element)
-    if not isinstance(fields, dict):
-        raise FileError(element, "a JSON object", "something else")
-    version = fields.get("version")
-    if type(version) is not int or version != VERSION:
-        raise FileError(element, f"version {VERSION}", f"version {version}" if type(version) is int else "none")
-    if sorted(fields) != FIELDS:
-        raise FileError(element, ", ".join(FIELDS), ", ".join(sorted(fields)))
-    diagram, aliases = fields["diagram"], fields["aliases"]
+    fields = read_fields(metadata, KEY, VERSION, FIELDS, element)
+    diagram = fields["diagram"]
     fits = {
         "diagram": (isinstance(diagram, str) and bool(re.fullmatch("[0-9a-f]{64}", diagram)), "64 hexadecimal digits"),
         "epoch": (_is_count(fields["epoch"], 2**63), "a number from 0"),
         "position": (_is_count(fields["position"], 2**63), "a number from 0"),
         "seed": (_is_count(fields["seed"], WORD), "a number from 0 to 2^64 - 1"),
-        "aliases": (
-            isinstance(aliases, dict) and all(isinstance(value, str) for value in aliases.values()),
-            "parameters by name",
-        ),
     }
     for name, (fit, expected) in fits.items():
         if not fit:

@@ -10,9 +10,7 @@ Reading the file runs no code.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from os import PathLike
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,8 +18,9 @@ from torch import Tensor
 from bridge.diagram.names import is_name
 from bridge.errors import FileError
 from bridge.schema import identity, to_bytes
-from bridge.schema.tensor_header import DIAGRAM_KEY, parse_json
+from bridge.schema.tensor_header import DIAGRAM_KEY
 from bridge.torch.objective import Objective
+from bridge.train.file_fields import read_fields
 from bridge.train.tensor_file import read_tensors, write_tensors
 from bridge.train.variables import Key, buffers, owners, pairs, read_aliases, require_aliases
 
@@ -86,7 +85,7 @@ def read_weights(path: str | PathLike[str]) -> dict[Key, Tensor]:
 def _read(path: str | PathLike[str]) -> tuple[dict[Key, Tensor], dict[Key, Key]]:
     where = f"file '{path}'"
     tensors, metadata = read_tensors(path)
-    fields = _fields(metadata, where)
+    fields = read_fields(metadata, KEY, VERSION, FIELDS, f"{where}, metadata")
     found: dict[Key, Tensor] = {}
     for name, tensor in tensors.items():
         found[_key(name, where)] = tensor
@@ -98,24 +97,6 @@ def _key(name: str, where: str) -> Key:
     if not is_name(component) or not all(map(is_name, path.split("."))):
         raise FileError(f"{where}, tensor '{name}'", "a name such as <component>/<path>", "another one")
     return component, path
-
-
-def _fields(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
-    element = f"{where}, metadata"
-    if KEY not in metadata:
-        raise FileError(element, f"'{KEY}'", "none")
-    fields = parse_json(metadata[KEY].encode(), element)
-    if not isinstance(fields, dict):
-        raise FileError(element, "a JSON object", "something else")
-    version = fields.get("version")
-    if type(version) is not int or version != VERSION:
-        raise FileError(element, f"version {VERSION}", f"version {version}" if type(version) is int else "none")
-    if sorted(fields) != FIELDS:
-        raise FileError(element, ", ".join(FIELDS), ", ".join(sorted(fields)))
-    aliases = fields["aliases"]
-    if not isinstance(aliases, dict) or not all(isinstance(value, str) for value in aliases.values()):
-        raise FileError(f"{element}, aliases", "parameters by name", "something else")
-    return fields
 
 
 def _require_finite(tensor: Tensor, where: str) -> None:

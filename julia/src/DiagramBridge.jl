@@ -114,6 +114,7 @@ include("train/rules.jl")
 include("train/optimizer.jl")
 include("train/json.jl")
 include("train/tensor_file.jl")
+include("train/file_fields.jl")
 include("train/checkpoint.jl")
 include("train/progress.jl")
 

@@ -78,8 +78,9 @@ end
 """
     backward!(tape, doutputs, needs, places, lease) -> Vector{Gradient}
 
-The gradients of the island's inputs, then of its parameters and, none, of its buffers. `doutputs` holds an array or `nothing` for each output;
-`needs` and `places` say for each input and parameter whether its gradient is asked for, and where the caller wants it.
+The gradients of the island's inputs, then of its parameters, and none for each of its buffers. `doutputs` holds an array or
+`nothing` for each output; `needs` and `places` say for each input and parameter whether its gradient is asked for, and where
+the caller wants it.
 """
 function backward!(tape::StepTape, doutputs::Vector, needs::Vector{Bool}, places::Vector{Ptr{Cvoid}}, lease::Lease)
     island = tape.island

@@ -27,14 +27,10 @@ julia> two.parameters[1].array == one.parameters[1].array, load(path).name
 ```
 """
 function save_weights(path::AbstractString, o::Objective)
-    tensors, aliases = Dict{String,Array}(), Dict{String,String}()
-    owners = IdDict{Array,String}()
-    for v in Iterators.flatten((o.parameters, o.buffers))
-        name = "$(v.component)/$(v.path)"
-        weight_key(name, "file '$path'")
-        owner = get!(owners, v.array, name)
-        owner == name ? (tensors[name] = v.array) : (aliases[name] = owner)
-    end
+    name(v::Variable) = "$(v.component)/$(v.path)"
+    foreach(v -> weight_key(name(v), "file '$path'"), Iterators.flatten((o.parameters, o.buffers)))
+    tensors = Dict{String,Array}(name(v) => v.array for v in Iterators.flatten((o.parameters[unique(o.owners)], o.buffers)))
+    aliases = Dict{String,String}(name(v) => name(owner) for (v, owner) in zip(o.parameters, o.parameters[o.owners]) if v !== owner)
     fields = Dict("version" => WEIGHTS_VERSION, "diagram" => identity(o.diagram), "aliases" => aliases)
     metadata = Dict(WEIGHTS_KEY => json(fields), DIAGRAM_KEY => bytes2hex(write_bytes(o.diagram)))
     return write_tensors(path, tensors, metadata)
@@ -88,14 +84,11 @@ end
 function weights_in(path::AbstractString)
     file = "file '$path'"
     tensors, metadata = map_tensors(path)
-    fields = weights_fields(metadata, file)
+    fields = read_fields(metadata, WEIGHTS_KEY, WEIGHTS_VERSION, WEIGHTS_FIELDS, "$file, metadata")
     found = Dict{Tuple{String,String},Array}(weight_key(name, file) => array for (name, array) in tensors)
     aliases = Dict{Tuple{String,String},Tuple{String,String}}()
     for (alias, owner) in sort!(collect(fields["aliases"]))
-        one, two = map(name -> Tuple(String.(split(name, '/', limit = 2))), (alias, owner))
-        if any(key -> length(key) != 2 || "" in key, (one, two)) || haskey(found, one) || !haskey(found, two)
-            throw(BridgeError("$file, alias '$alias'", "another name of a parameter of the file", "'$owner'"))
-        end
+        one, two = alias_keys(alias, owner, found, file)
         aliases[one] = two
     end
     return found, aliases
@@ -106,27 +99,6 @@ function weight_key(name::String, file::String)
     is_name(component) && all(is_name, split(path, '.')) ||
         throw(BridgeError("$file, tensor '$name'", "a name such as <component>/<path>", "another one"))
     return String(component), String(path)
-end
-
-function weights_fields(metadata::Dict{String,String}, file::String)
-    element = "$file, metadata"
-    haskey(metadata, WEIGHTS_KEY) || throw(BridgeError(element, "'$WEIGHTS_KEY'", "none"))
-    fields = try
-        parse_json(Vector{UInt8}(metadata[WEIGHTS_KEY]))
-    catch e
-        e isa JSONError || rethrow()
-        throw(BridgeError(element, e.expected, "something else at byte $(e.at)"))
-    end
-    fields isa Dict || throw(BridgeError(element, "a JSON object", "something else"))
-    version = get(fields, "version", nothing)
-    version === WEIGHTS_VERSION ||
-        throw(BridgeError(element, "version $WEIGHTS_VERSION", version isa Int64 ? "version $version" : "none"))
-    sort!(collect(keys(fields))) == WEIGHTS_FIELDS ||
-        throw(BridgeError(element, join(WEIGHTS_FIELDS, ", "), join(sort!(collect(keys(fields))), ", ")))
-    aliases = fields["aliases"]
-    aliases isa Dict && all(value -> value isa String, values(aliases)) ||
-        throw(BridgeError("$element, aliases", "parameters by name", "something else"))
-    return fields
 end
 
 function require_finite(array::Array, element::String)

@@ -88,26 +88,12 @@ end
 
 function checkpoint_fields(metadata::Dict{String,String}, file::String)
     element = "$file, metadata"
-    haskey(metadata, CHECKPOINT_KEY) || throw(BridgeError(element, "'$CHECKPOINT_KEY'", "none"))
-    fields = try
-        parse_json(Vector{UInt8}(metadata[CHECKPOINT_KEY]))
-    catch e
-        e isa JSONError || rethrow()
-        throw(BridgeError(element, e.expected, "something else at byte $(e.at)"))
-    end
-    fields isa Dict || throw(BridgeError(element, "a JSON object", "something else"))
-    version = get(fields, "version", nothing)
-    version === CHECKPOINT_VERSION ||
-        throw(BridgeError(element, "version $CHECKPOINT_VERSION", version isa Int64 ? "version $version" : "none"))
-    sort!(collect(keys(fields))) == CHECKPOINT_FIELDS ||
-        throw(BridgeError(element, join(CHECKPOINT_FIELDS, ", "), join(sort!(collect(keys(fields))), ", ")))
+    fields = read_fields(metadata, CHECKPOINT_KEY, CHECKPOINT_VERSION, CHECKPOINT_FIELDS, element)
     check(name, fits, expected) = fits(fields[name]) || throw(BridgeError("$element, $name", expected, "something else"))
-    is_text_table(x) = x isa Dict && all(value -> value isa String, values(x))
     check("diagram", x -> x isa String && occursin(r"\A[0-9a-f]{64}\z", x), "64 hexadecimal digits")
     check("epoch", is_count, "a number from 0")
     check("position", is_count, "a number from 0")
     check("seed", x -> is_count(x) || x isa UInt64, "a number from 0 to 2^64 - 1")
-    check("aliases", is_text_table, "parameters by name")
     return fields
 end
 
@@ -152,14 +138,8 @@ function add_tensor!(c::Checkpoint, name::String, array::Array, file::String)
 end
 
 function add_alias!(c::Checkpoint, alias::String, owner::String, file::String)
-    keys = map((alias, owner)) do name
-        parts = split(name, '/', limit = 2)
-        length(parts) == 2 ? (String(parts[1]), String(parts[2])) : ("", "")
-    end
-    if any(key -> "" in key, keys) || haskey(c.parameters, keys[1]) || !haskey(c.parameters, keys[2])
-        throw(BridgeError("$file, alias '$alias'", "another name of a parameter of the file", "'$owner'"))
-    end
-    c.aliases[keys[1]] = keys[2]
+    one, two = alias_keys(alias, owner, c.parameters, file)
+    c.aliases[one] = two
     return nothing
 end
 

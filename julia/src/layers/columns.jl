@@ -1,6 +1,6 @@
 # The elements of windows as the rows of a matrix ("im2col"), and gradients of that matrix added up where they came from.
-# Rows are windows, row by row of `to[1]` each, image after image; columns are the elements of a window in memory order, plane
-# after plane. `Gathering` says which of them are meant.
+# Rows are windows, row by row of `to[1]` each, image after image; columns are the elements of a window in memory order,
+# plane after plane. `Gathering` says which of them are meant.
 
 """
 The windows of the rows from `first_row` on, `rows` of them, on each of `images` images, which have `planes` planes each and
@@ -47,8 +47,9 @@ end
 
 """
 What one element of the windows of a `Gathering` reads: `count` windows from `left` on in each of `lines` rows from `top` on,
-of `rows` rows of `width` windows. The first is at `start` on the plane, the next ones are `step` apart, rows `down` apart. The
-other windows have the element outside of the plane. `whole` says that rows follow each other without a gap on both sides.
+of `rows` rows of `width` windows. The first is at `start` on the plane, the next ones are `step` apart, rows `down` apart.
+The other windows have the element outside of the plane. `whole` says that rows follow each other without a gap on both
+sides.
 """
 struct Reading
     width::Int
@@ -83,7 +84,8 @@ function gather_column!(column::Ptr{T}, x::Ptr{T}, r::Reading) where {T}
         copy_elements!(inner + r.left * sizeof(T), x + r.start * sizeof(T), r.lines * r.width - r.left - right)
     else
         for line in 0:(r.lines - 1)
-            copy_spaced!(inner + (line * r.width + r.left) * sizeof(T), x + (r.start + line * r.down) * sizeof(T), r.count, r.step)
+            place = inner + (line * r.width + r.left) * sizeof(T)
+            copy_spaced!(place, x + (r.start + line * r.down) * sizeof(T), r.count, r.step)
         end
     end
     zero_rows!(inner, r.width, r.lines, r.left)
@@ -101,7 +103,8 @@ function add_column!(x::Ptr{T}, column::Ptr{T}, r::Reading) where {T}
         add_elements!(x + r.start * sizeof(T), inner + r.left * sizeof(T), r.lines * r.width - r.left - right)
     else
         for line in 0:(r.lines - 1)
-            add_spaced!(x + (r.start + line * r.down) * sizeof(T), inner + (line * r.width + r.left) * sizeof(T), r.count, r.step)
+            place = inner + (line * r.width + r.left) * sizeof(T)
+            add_spaced!(x + (r.start + line * r.down) * sizeof(T), place, r.count, r.step)
         end
     end
 end

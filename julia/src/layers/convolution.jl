@@ -1,9 +1,9 @@
 """
     Convolution(name, axes, inputs, outputs, windows, groups, bias)
 
-Correlation of the planes of `inputs` channels with a kernel for each of `outputs` channels, plus the bias: torch.nn.Conv1d and
-Conv2d, whose formula for the sizes holds. Of g groups, each g-th part of the outputs sees the same part of the inputs. `axes`
-is the number of spatial axes. The weight (kernel…, inputs / groups, outputs) is torch's in memory.
+Correlation of the planes of `inputs` channels with a kernel for each of `outputs` channels, plus the bias: torch.nn.Conv1d
+and Conv2d, whose formula for the sizes holds. Of g groups, each g-th part of the outputs sees the same part of the inputs.
+`axes` is the number of spatial axes. The weight (kernel…, inputs / groups, outputs) is torch's in memory.
 """
 struct Convolution <: Layer
     name::String
@@ -19,8 +19,8 @@ end
     TransposedConvolution(name, axes, inputs, outputs, windows, groups, bias, more)
 
 What a convolution's pullback is to its input, as a layer of its own, plus the bias: torch.nn.ConvTranspose1d and
-ConvTranspose2d. `more` is torch's `output_padding`, a pair like those of `Windows`. The weight is (kernel…, outputs / groups,
-inputs).
+ConvTranspose2d. `more` is torch's `output_padding`, a pair like those of `Windows`. The weight is
+(kernel…, outputs / groups, inputs).
 """
 struct TransposedConvolution <: Layer
     name::String
@@ -63,7 +63,8 @@ function initial_convolution(make::Base.Callable, name::String, axes::Int)
         weight = parameter_shapes(make(name, axes, a))[1]
         kernel = prod(weight[3:end])
         kind == "kaiming_uniform" && return UniformValues(1 / sqrt(weight[2] * kernel))
-        kind == "glorot_uniform" && parameter == "weight" && return UniformValues(sqrt(6 / ((weight[1] + weight[2]) * kernel)))
+        kind == "glorot_uniform" && parameter == "weight" &&
+            return UniformValues(sqrt(6 / ((weight[1] + weight[2]) * kernel)))
         return ConstantValues(0)
     end
 end
@@ -75,8 +76,8 @@ function check_layer(layer::AnyConvolution, where)
     w = layer.windows
     if any(map((more, s, d) -> more >= max(s, d), layer.more, w.stride, w.dilation))
         more, stride, dilation = (shape_text(row_major(pair, layer.axes)) for pair in (layer.more, w.stride, w.dilation))
-        refuse(where, "an output_padding below the stride or the dilation", "$more with stride $stride and dilation $dilation",
-               "layer")
+        found = "$more with stride $stride and dilation $dilation"
+        refuse(where, "an output_padding below the stride or the dilation", found, "layer")
     end
 end
 
@@ -108,19 +109,20 @@ end
 
 function Correlation(layer::Convolution, parameters::Tuple, x::Array)
     result = check_sizes(layer, parameters, x)
-    return Correlation(layer.windows, layer.groups, layer.inputs ÷ layer.groups, layer.outputs ÷ layer.groups, plane(x), result,
-                       size(x, ndims(x)))
+    return Correlation(layer.windows, layer.groups, layer.inputs ÷ layer.groups, layer.outputs ÷ layer.groups, plane(x),
+                       result, size(x, ndims(x)))
 end
 
 # The correlation whose transpose it is.
 function Correlation(layer::TransposedConvolution, parameters::Tuple, x::Array)
     result = check_sizes(layer, parameters, x)
-    return Correlation(layer.windows, layer.groups, layer.outputs ÷ layer.groups, layer.inputs ÷ layer.groups, result, plane(x),
-                       size(x, ndims(x)))
+    return Correlation(layer.windows, layer.groups, layer.outputs ÷ layer.groups, layer.inputs ÷ layer.groups, result,
+                       plane(x), size(x, ndims(x)))
 end
 
 function check_sizes(layer::AnyConvolution, parameters::Tuple, x::Array)
-    if ndims(x) == layer.axes + 2 && channels(x) == layer.inputs && map(reverse ∘ size, parameters) == parameter_shapes(layer)
+    if ndims(x) == layer.axes + 2 && channels(x) == layer.inputs &&
+       map(reverse ∘ size, parameters) == parameter_shapes(layer)
         result = result_plane(layer, plane(x))
         all(>(0), result) && return result
     end

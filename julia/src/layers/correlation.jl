@@ -18,7 +18,7 @@ end
 elements(c::Correlation) = prod(c.windows.kernel) * c.inputs # of the windows at one place
 positions(c::Correlation) = prod(c.to)
 
-# Each product has both languages' threads meet twice, so there should be few; and what was gathered should be in a cache still.
+# In each product threads wait for each other, so there should be few; and what was gathered should be in a cache still.
 const BLOCK_BYTES = 2^22
 
 "What is gathered and multiplied at a time: `images` whole images, or some rows of windows of one image."
@@ -35,8 +35,8 @@ positions(c::Correlation, b::ImageBlock) = b.images * b.rows * c.to[1]
 is_pointwise(c::Correlation) = c.windows.kernel == c.windows.stride == (1, 1) && c.windows.padding == (0, 0)
 
 """
-How a correlation is cut into blocks, with scratch for the largest one. Without columns the planes of one image are their own;
-outputs are staged where a block has several images, whose planes of one channel do not follow each other.
+How a correlation is cut into blocks, with scratch for the largest one. Without columns the planes of one image are their
+own; outputs are staged where a block has several images, whose planes of one channel do not follow each other.
 """
 struct ImageBlocks{T}
     images::Int
@@ -184,7 +184,7 @@ function correlate_weight!(dweight::Array{T}, x::Array{T}, dy::Array{T}, c::Corr
     return dweight
 end
 
-# MKL's products of a transposed matrix with one of so few columns are two to three times slower than with the roles exchanged.
+# With the roles exchanged, MKL multiplies a transposed matrix by one of so few columns two to three times as fast.
 const TRANSPOSED_OUTPUTS = 16:63
 
 function transpose_groups!(dweight::Array{T}, sum::Array{T}, c::Correlation) where {T}

@@ -26,7 +26,8 @@ end
 
 function padded_size(layer::Pad, x::Array{T,N}) where {T,N}
     axes = length(layer.before)
-    axes < N || throw(BridgeError("layer 'pad'", "a sample of $axes axes or more", "an input of $(size(x)) in Julia's order"))
+    axes < N ||
+        throw(BridgeError("layer 'pad'", "a sample of $axes axes or more", "an input of $(size(x)) in Julia's order"))
     return ntuple(i -> i > axes ? size(x, i) : size(x, i) + layer.before[axes - i + 1] + layer.after[axes - i + 1], Val(N))
 end
 
@@ -48,8 +49,8 @@ function forward(layer::Pad, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memor
 end
 
 function pullback(
-    layer::Pad, ::Tuple{}, inputs::Tuple{Array{T,N}}, ::Tuple, ::Nothing, dvalues::Tuple{Array{T,N}}, needs_inputs::Tuple{Bool},
-    ::Tuple{}, memory::Memory,
+    layer::Pad, ::Tuple{}, inputs::Tuple{Array{T,N}}, ::Tuple, ::Nothing, dvalues::Tuple{Array{T,N}},
+    needs_inputs::Tuple{Bool}, ::Tuple{}, memory::Memory,
 ) where {T,N}
     needs_inputs[1] || return (nothing,), ()
     dy = dvalues[1]
@@ -61,8 +62,8 @@ function pullback(
 end
 
 """
-Call `body(padded, plain, n)` for runs of `n` neighbours, in order: where they begin in the array with the padding and in the one
-without.
+Call `body(padded, plain, n)` for runs of `n` neighbours, in order: where they begin in the array with the padding and in
+the one without.
 """
 @inline function each_padded_run(body::F, layer::Pad, plain::Dims{N}, padded::Dims{N}) where {F,N}
     axes, strides = length(layer.before), Base.size_to_strides(1, padded...)

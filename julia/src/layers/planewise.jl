@@ -40,7 +40,10 @@ function distance(p::PaddedPlane, tap::Int)
     return place(p, across * p.windows.dilation[1], down * p.windows.dilation[2])
 end
 
-"Call `body(place, first, count)` for the pieces of the plane's rows: `count` elements of the plane from `first` on, a stride apart."
+"""
+Call `body(place, first, count)` for the pieces of the plane's rows: `count` elements of the plane from `first` on, a stride
+apart.
+"""
 @inline function each_piece(body::F, p::PaddedPlane) where {F}
     (across, down), (left, above) = p.windows.stride, p.windows.padding
     # Rows with one remainder follow each other in their part.

@@ -10,7 +10,7 @@ struct SlidingAxis
     padding::Int
 end
 
-"`count` windows that cover an axis of `size`, as even as can be: number i from floor(i · size/count) to ceil((i + 1) · size/count)."
+"`count` windows that cover an axis of `size`: number i from floor(i · size/count) to ceil((i + 1) · size/count)."
 struct DividedAxis
     size::Int
     count::Int
@@ -26,8 +26,9 @@ end
 """
     MaxPool(name, axes, windows)
 
-The maximum of the elements of sliding windows, without regard to padding (torch.nn.MaxPool1d and MaxPool2d). Of equal ones the
-gradient goes to the first, row by row; where there is a NaN it is the maximum, and the gradient goes to the last of them.
+The maximum of the elements of sliding windows, without regard to padding (torch.nn.MaxPool1d and MaxPool2d). Of equal ones
+the gradient goes to the first, row by row; where there is a NaN it is the maximum, and the gradient goes to the last of
+them.
 """
 struct MaxPool <: Layer
     name::String
@@ -38,8 +39,8 @@ end
 """
     MeanPool(name, axes, windows, count_padding)
 
-The mean over sliding windows (torch.nn.AvgPool1d and AvgPool2d). Padding is 0; without `count_padding` only elements of the plane
-are counted.
+The mean over sliding windows (torch.nn.AvgPool1d and AvgPool2d). Padding is 0; without `count_padding` only elements of the
+plane are counted.
 """
 struct MeanPool <: Layer
     name::String
@@ -48,7 +49,7 @@ struct MeanPool <: Layer
     count_padding::Bool
 end
 
-"As `MaxPool`, with `count` windows that cover the plane, whatever its size (torch.nn.AdaptiveMaxPool1d and AdaptiveMaxPool2d)."
+"As `MaxPool`, with `count` windows that cover the plane, whatever its size (torch.nn.AdaptiveMaxPool1d and …2d)."
 struct AdaptiveMaxPool <: Layer
     name::String
     axes::Int
@@ -109,8 +110,8 @@ function forward(layer::AnyMaxPool, ::Tuple{}, inputs::Tuple{Array{T}}, memory::
     from, to = across.size * down.size, across.count * down.count
     GC.@preserve x y places parts(length(x) ÷ from, cld(LEAST_PART, from)) do first, last, _
         for k in (first - 1):(last - 1)
-            max_plane!(pointer(y) + k * to * sizeof(T), Ptr{Int32}(pointer(places)) + 4k * to, pointer(x) + k * from * sizeof(T),
-                       across, down)
+            max_plane!(pointer(y) + k * to * sizeof(T), Ptr{Int32}(pointer(places)) + 4k * to,
+                       pointer(x) + k * from * sizeof(T), across, down)
         end
     end
     return (y,), places
@@ -161,7 +162,8 @@ end
     layer.count_padding && return across.kernel * down.kernel
     return length_of(across, column) * length_of(down, row)
 end
-@inline window_size(::AdaptiveMeanPool, across, down, column::Int, row::Int) = length_of(across, column) * length_of(down, row)
+@inline window_size(::AdaptiveMeanPool, across, down, column::Int, row::Int) =
+    length_of(across, column) * length_of(down, row)
 
 @inline length_of(axis, i::Int) = ((first, behind) = bounds(axis, i); behind - first)
 

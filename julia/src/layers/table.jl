@@ -40,7 +40,8 @@ const ELEMENTARY = Rows(
 
 function convolution(make, name, axes, more::AttributeDefinition...)
     return name => LayerDefinition(
-        a -> make(name, axes, a), AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("out", Int, nothing, SIZE),
+        a -> make(name, axes, a),
+        AttributeDefinition("in", Int, nothing, SIZE), AttributeDefinition("out", Int, nothing, SIZE),
         axis_attribute("kernel", axes), axis_attribute("stride", axes, 1), axis_attribute("padding", axes, 0; least = 0),
         axis_attribute("dilation", axes, 1), more..., AttributeDefinition("groups", Int, 1, SIZE),
         AttributeDefinition("bias", Bool, true),
@@ -84,7 +85,8 @@ const RESAMPLING = Rows(
         upsample, axis_attribute("factor", 2), AttributeDefinition("mode", String, "nearest", one_of("nearest", "bilinear")),
         AttributeDefinition("align_corners", Bool, false)),
     "pad" => LayerDefinition(
-        Pad, AttributeDefinition("before", Vector{Int}, nothing, PADDINGS), AttributeDefinition("after", Vector{Int}, nothing, PADDINGS),
+        Pad, AttributeDefinition("before", Vector{Int}, nothing, PADDINGS),
+        AttributeDefinition("after", Vector{Int}, nothing, PADDINGS),
         AttributeDefinition("value", Float64, 0.0)),
 )
 

@@ -1,8 +1,8 @@
 """
     NearestUpsample(factor, align_corners)
 
-Each element of a plane as a block of `factor` equal ones (torch.nn.Upsample, mode "nearest"); it has no corners to align, and is
-refused with `align_corners`.
+Each element of a plane as a block of `factor` equal ones (torch.nn.Upsample, mode "nearest"); it has no corners to align,
+and is refused with `align_corners`.
 """
 struct NearestUpsample <: Layer
     factor::Tuple{Int,Int}
@@ -12,8 +12,9 @@ end
 """
     BilinearUpsample(factor, align_corners)
 
-Planes that are `factor` times as large, their elements interpolated linearly along both axes (torch.nn.Upsample, mode "bilinear").
-Element i of an axis of n is read at i · (n − 1) / (factor · n − 1) with `align_corners`, else at max(0, (i + ½) / factor − ½).
+Planes that are `factor` times as large, their elements interpolated linearly along both axes (torch.nn.Upsample, mode
+"bilinear"). Element i of an axis of n is read at i · (n − 1) / (factor · n − 1) with `align_corners`, else at
+max(0, (i + ½) / factor − ½).
 """
 struct BilinearUpsample <: Layer
     factor::Tuple{Int,Int}
@@ -99,7 +100,10 @@ function add_sums!(x::Ptr{T}, y::Ptr{T}, n::Int, times::Int, from_zero::Bool) wh
     end
 end
 
-"Where element `i` of an axis that becomes `factor` times as long is read: the element before, the one behind, and the latter's part."
+"""
+Where element `i` of an axis that becomes `factor` times as long is read: the element before, the one behind, and the
+latter's part.
+"""
 @inline function reading_place(::Type{T}, i::Int, n::Int, factor::Int, align_corners::Bool) where {T}
     at = align_corners ? (n * factor > 1 ? T(n - 1) / T(n * factor - 1) : zero(T)) * T(i) :
          max(zero(T), (T(i) + T(0.5)) * (one(T) / T(factor)) - T(0.5))

@@ -1,8 +1,8 @@
 """
     Windows(kernel, stride, padding, dilation)
 
-How windows slide over a plane. Each is a pair: along the last axis of the sample, then along the one before, which is Julia's
-order. A single spatial axis is a plane of height 1.
+How windows slide over a plane. Each is a pair: along the last axis of the sample, then along the one before, which is
+Julia's order. A single spatial axis is a plane of height 1.
 """
 struct Windows
     kernel::Tuple{Int,Int}
@@ -78,6 +78,7 @@ end
 "Refuse a variable size along the last axes unless the layer keeps it."
 function check_variables(where, shape::SampleShape, kept::AbstractVector{Bool})
     for (size, same) in zip(shape[(end - length(kept) + 1):end], kept)
-        size isa String && !same && refuse_shape(where, "an input without variable sizes along axes that the layer resizes", shape)
+        size isa String && !same &&
+            refuse_shape(where, "an input without variable sizes along axes that the layer resizes", shape)
     end
 end

@@ -1,6 +1,6 @@
 """
-NNlib's convolution for a portable one, on arrays that the caller gives. NNlib's `flipkernel` stands for torch's correlation, and a
-transposed convolution is the pullback of the convolution that leads back.
+NNlib's convolution for a portable one, on arrays that the caller gives. NNlib's `flipkernel` stands for torch's correlation,
+and a transposed convolution is the pullback of the convolution that leads back.
 """
 struct FluxConvolution{L<:AnyConvolution} <: Layer
     layer::L
@@ -32,7 +32,9 @@ function sizes_and_result(f::FluxConvolution, parameters::Tuple, x::Array)
     return convolution_sizes(f, x, parameters[1], plane, f.layer.outputs), result
 end
 
-function DiagramBridge.forward(f::FluxConvolution, parameters::Tuple, inputs::Tuple{Array{T}}, memory::Memory, ::Any) where {T}
+function DiagramBridge.forward(
+    f::FluxConvolution, parameters::Tuple, inputs::Tuple{Array{T}}, memory::Memory, ::Any,
+) where {T}
     x = inputs[1]
     sizes, result = sizes_and_result(f, parameters, x)
     y = DiagramBridge.output!(memory, 1, T, result)

@@ -1,6 +1,6 @@
-# Pooling, interpolation and padding by NNlib. What it has not, or has otherwise, stays with the portable layer's own loops: the
-# gradient of its maximum goes to whatever is close to the maximum, its mean counts the padding, and its adaptive windows are all
-# of one size.
+# Pooling, interpolation and padding by NNlib. What it has not, or has otherwise, stays with the portable layer's own loops:
+# the gradient of its maximum goes to whatever is close to the maximum, its mean counts the padding, and its adaptive windows
+# are all of one size.
 
 check_inputs(layer::Union{DiagramBridge.MeanPool,DiagramBridge.Upsample}, ::Tuple, inputs::Tuple) =
     DiagramBridge.check_sizes(layer, inputs[1])

@@ -107,7 +107,9 @@ def arrange(placer: Any, visits: dict[str, int]) -> None:
 
     A line that passes through a layer has the place of its end.
     """
-    passing = {turn: edge.v[1] for edge, turns in placer.ctrls.items() for turn in turns.values() if turn not in edge.v}
+    passing: dict[Any, Any] = {
+        turn: edge.v[1] for edge, turns in placer.ctrls.items() for turn in turns.values() if turn not in edge.v
+    }
     for layer in placer.layers:
-        layer.sort(key=lambda vertex: visits[passing.get(vertex, vertex).data])
+        layer.sort(key=lambda vertex: visits[passing[vertex].data if vertex in passing else vertex.data])
         layer.setup(placer)

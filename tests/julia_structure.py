@@ -11,6 +11,7 @@ from typing import Any
 
 import bridge
 from bridge.diagram.ir import Diagram
+from bridge.diagram.operations.morphisms import Morphism
 from bridge.errors import BindingError, BridgeError, DiagramError, FileError
 from bridge.julia.session import session
 from bridge.julia.start import LibJulia, julia_literal
@@ -92,7 +93,16 @@ class Case:
             found = by if what == "diagram" else by.component(name) if what == "component" else by.component(name).body
             arguments = [self.diagrams[0], component, found]
         made = getattr(bridge, self.operation)(*arguments, **self.options)
-        return ["read", to_bytes(made).hex(), identity(made)]
+        if isinstance(made, Diagram):
+            return ["read", to_bytes(made).hex(), identity(made)]
+        found = made if isinstance(made, tuple) else () if made is None else (made,)
+        return ["found", *map(described, found)]
+
+
+def described(morphism: Morphism) -> str:
+    """A morphism as text."""
+    lines = [f"{kind} {old} {new}" for kind, names in morphism.kinds().items() for old, new in sorted(names.items())]
+    return "\n".join(lines)
 
 
 def operated_all(cases: Sequence[Case], folder: Path) -> list[tuple[Answer, Answer]]:

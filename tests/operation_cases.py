@@ -19,6 +19,7 @@ from bridge import layers
 from bridge.diagram.canonical import canonical
 from bridge.diagram.ir import Diagram
 from bridge.diagram.operations.elements import KINDS, all_elements
+from bridge.diagram.operations.structure import ASPECTS
 
 
 def generated(make: Callable[[int], Case], examples: int = 500) -> list[Case]:
@@ -147,6 +148,25 @@ def substitutes() -> Diagram:
             body = layers.chain(layers.linear(inputs, 5), layers.tanh(), layers.linear(5, outputs))
             d.agree(d.arrow(f"f{inputs}_{outputs}", x, y, body)(data.x), data.y, by=bridge.mse())
     return d.build()
+
+
+def related(seed: int) -> Case:
+    """Morphisms between a diagram and a part or another form of it, or two diagrams; some aspects count."""
+    random = Random(seed)
+    diagram = small_diagram(seed, plain=random.random() < 0.5, size=random.choice([2, 4]))
+    match random.randrange(4):
+        case 0:
+            first, second = part(diagram, random), diagram
+        case 1:
+            first, second = diagram, bridge.glue(diagram, diagram, prefix="z")
+        case 2:
+            first, second = diagram, bridge.rename(diagram, **random_names(diagram, random))
+        case _:
+            first, second = diagram, small_diagram(seed + 1, plain=True, size=3)
+    operation = random.choice(["morphisms", "embeds", "isomorphic"])
+    strict = random.choice([False, False, True, "detach", random.sample(ASPECTS, 2), ["names", "colour"]])
+    more: dict[str, Any] = {"limit": 30, "injective": random.random() < 0.3} if operation == "morphisms" else {}
+    return Case(operation, [first, second], [], {"strict": strict, **more})
 
 
 def listed(along: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -44,11 +44,21 @@ function operated(case)
         diagrams = [DiagramBridge.read_bytes(hex2bytes(hex)) for hex in case["diagrams"]]
         options = [Symbol(name) => value for (name, value) in case["options"]]
         made = OPERATIONS[case["operation"]](diagrams, case["arguments"], options)
-        answer("read", bytes2hex(DiagramBridge.write_bytes(made)), DiagramBridge.identity(made))
+        described(made)
     end
 end
 
+described(d::Diagram) = answer("read", bytes2hex(DiagramBridge.write_bytes(d)), DiagramBridge.identity(d))
+described(found::Vector{Morphism}) = answer("found", map(described, found)...)
+described(m::Morphism) = join(("$kind $old $(names[old])" for (kind, names) in zip(fieldnames(Morphism), DiagramBridge.kinds(m))
+                               for old in sort!(collect(keys(names)))), '\n')
+
+one_or_none(found) = Morphism[m for m in (found,) if m !== nothing]
+
 const OPERATIONS = Dict(
+    "morphisms" => (diagrams, arguments, options) -> morphisms(diagrams...; options...),
+    "embeds" => (diagrams, arguments, options) -> one_or_none(embeds(diagrams...; options...)),
+    "isomorphic" => (diagrams, arguments, options) -> one_or_none(isomorphic(diagrams...; options...)),
     "glue" => (diagrams, arguments, options) -> glue(diagrams..., arguments...; options...),
     "rename" => (diagrams, arguments, options) -> rename(diagrams...; options...),
     "restrict" => (diagrams, arguments, options) -> restrict(diagrams...; options...),

@@ -12,7 +12,7 @@ from diagrams import diagrams
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from julia_structure import Answer, Case, load, operated, operated_all, planned, planned_outputs, read
-from operation_cases import generated, glued, of_every_feature, renamed, restricted, substituted
+from operation_cases import generated, glued, of_every_feature, related, renamed, restricted, substituted
 from small_diagrams import seeds, small_diagram
 from spoiled import spoil
 from test_schema import fields_of
@@ -136,6 +136,11 @@ def test_operations(operation: Callable[[int], Case], kinds: str, tmp_path: Path
     assert {*kinds.split()} <= counts.keys() and counts["read"] >= 100, counts
 
 
+def test_morphisms(tmp_path: Path) -> None:
+    counts = count_answers(generated(related), tmp_path)
+    assert counts["found"] >= 300 and {"limit", "diagram"} <= counts.keys(), counts
+
+
 def test_operations_on_diagrams_with_every_feature(tmp_path: Path) -> None:
     counts = count_answers(of_every_feature(), tmp_path)
     assert counts["read"] >= 100, counts
@@ -146,7 +151,7 @@ def count_answers(cases: list[Case], folder: Path) -> Counter[str]:
     counts: Counter[str] = Counter()
     for case, (theirs, ours) in zip(cases, operated_all(cases, folder), strict=True):
         assert theirs == ours, case
-        counts[ours[1] if ours[0] == "refused" else "read"] += 1
+        counts[ours[1] if ours[0] == "refused" else ours[0]] += 1
     return counts
 
 

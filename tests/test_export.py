@@ -72,6 +72,11 @@ def run(*scripts: tuple[Path, list[str]]) -> list[list[dict[str, float]]]:
     assert done.returncode == 0, done.stderr
     *lines, imported = done.stdout.removesuffix("\n").split("\n")
     assert imported == "imported []"
+    return losses_shown(lines)
+
+
+def losses_shown(lines: list[str]) -> list[list[dict[str, float]]]:
+    """The losses of each script in what several print, each after a line "script …"."""
     found: list[list[dict[str, float]]] = []
     for line in lines:
         if line.startswith("script "):

@@ -21,7 +21,7 @@ end
 driven(f, request) = Base.invokelatest(f, request)
 
 function hello(h::Schema.Hello)
-    sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
+    sizes = structure_sizes()
     for (name, ours) in pairs(sizes)
         theirs = getproperty(h, name)
         theirs == ours || throw(BridgeError("handshake, $name", string(ours), string(theirs)))
@@ -33,7 +33,7 @@ function hello(h::Schema.Hello)
         set_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]), Ptr{Cvoid}(addresses["dgemm_64_"]))
         SHARED[] = VERSION >= v"1.7" && blas_name() != "julia" && share_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]))
     end
-    return Schema.Handshake(; map(UInt32, sizes)..., engine = engine_name(),
+    return Schema.Handshake(; sizes..., engine = engine_name(),
                             engine_version = string(last(first(engine_versions(ENGINES[engine_name()])))),
                             julia_version = string(VERSION), blas = blas_name(), data_types = [data_type(T) for T in ELEMENT_TYPES])
 end

@@ -21,8 +21,7 @@ function use_torch!(addresses::Dict{String,UInt64})
         setfield!(TORCH_FUNCTIONS, field, Ptr{Cvoid}(get(addresses, name, UInt64(0))))
     end
     has_torch() || return nothing
-    sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
-    ask_torch(Schema.Request(hello = Schema.Hello(; map(UInt32, sizes)...)))
+    ask_torch(Schema.Request(hello = Schema.Hello(; structure_sizes()...)))
     return nothing
 end
 

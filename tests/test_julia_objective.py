@@ -194,7 +194,7 @@ def changed(d: bridge.Diagram, random: Random, number: int) -> tuple[bridge.Diag
     return d, {}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32 - 1), st.sampled_from([("adam", {"weight_decay": 0.1}), ("sgd", {"momentum": 0.9})]))
 def test_changes_during_a_training(session, folder: Path, seed: int, rule: tuple[str, dict[str, float]]) -> None:
     """Both languages make the same of operations between the steps of a training: losses, parameters and their state."""
@@ -228,6 +228,24 @@ def test_changes_during_a_training(session, folder: Path, seed: int, rule: tuple
     assert [float(total) for total in totals] == pytest.approx(history.total, rel=1e-9)
     (ours, _), (theirs, _) = read_tensors(paths["ours"]), read_tensors(paths["theirs"])
     torch.testing.assert_close(theirs, ours, rtol=1e-9, atol=1e-10)
+    driven = driven_by_julia(session, story, data, paths["theirs"], random.choice(["torch", "julia"]))
+    assert driven == pytest.approx(history.total, rel=1e-9)
+    torch.testing.assert_close(read_tensors(paths["theirs"])[0], ours, rtol=1e-9, atol=1e-10)
+
+
+def driven_by_julia(session: Session, story: dict[str, Any], data: Any, path: str, place: str) -> list[float]:
+    """The totals of the same training of an objective that Julia drives for Python; its end goes to a checkpoint."""
+    driven = bridge.compile(bridge.load(story["diagram"]), driver="julia", julia=session, placement={"head": place})
+    start = bridge.load_checkpoint(story["checkpoint"], driven)
+    changes = {change["after"]: change for change in story["changes"]}
+
+    def callback(step: bridge.train.Step) -> None:
+        if change := changes.get(step.number):
+            bridge.change(driven, bridge.load(change["diagram"]), step.optimizer, origins=change["origins"])
+
+    history = bridge.fit(driven, data, epochs=story["epochs"], batch_size=8, start=start, callback=callback)
+    bridge.save_checkpoint(path, driven, history.optimizer, history.cursor)
+    return history.total
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ function train(; epochs = 15)
     history = train!(objective, data; epochs = epochs, lr = 3e-3, progress = false)
     said, truth = greedy(objective, test.image), captions(test.label)
     right = count(n -> all((said[:, n] .== truth.words[:, n]) .| (truth.spoken[:, n] .== 0)), eachindex(test.label))
-    report("captioning", history, "held-out images with every word right $(right / length(test.label))")
+    return report("captioning", history, "held-out images with every word right $(right / length(test.label))")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

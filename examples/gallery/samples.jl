@@ -57,6 +57,7 @@ function carry!(objective, trained)
     return objective
 end
 
-"What is printed of a training."
+"What is said of a training."
 report(name, history, said) =
-    println(name, ": loss ", round(history.total[1], digits = 3), " → ", round(history.total[end], digits = 3), ", ", said)
+    string(name, " in Julia: loss ", round(history.total[1]; digits = 3), " → ", round(history.total[end]; digits = 3), ", ",
+           said)

@@ -32,7 +32,7 @@ function train(; epochs = 20)
     history = train!(objective, data; epochs = epochs, batch_size = 64, lr = 3e-3, progress = false)
     batch = (labelled = (image = test.image,),)
     shares = [accuracy(evaluate(objective, name, batch), test.label) for name in ("early", "deep")]
-    report("selfdistillation", history, "held-out accuracy of the early exit $(shares[1]), of the deep one $(shares[2])")
+    return report("selfdistillation", history, "held-out accuracy of the early exit $(shares[1]), of the deep $(shares[2])")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

@@ -59,7 +59,7 @@ function train(; epochs = 20)
     data = (digits = merge(samples, inside, (outside = outside,)),)
     history = train!(objective, data; epochs = epochs, batch_size = 64, lr = 3e-3, progress = false)
     batch = (digits = (image = test.image, outside = fill(1.0f0 / FOLDS, 1, FOLDS, 200)),)
-    report("stacking", history, "held-out accuracy $(accuracy(evaluate(objective, "judge", batch), test.label))")
+    return report("stacking", history, "held-out accuracy $(accuracy(evaluate(objective, "judge", batch), test.label))")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

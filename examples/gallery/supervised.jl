@@ -24,7 +24,7 @@ function train(; epochs = 8)
     objective, test = compile(diagram(convolution())), glyphs(200; seed = 1)
     history = train!(objective, (digits = glyphs(500),); epochs = epochs, lr = 3e-3, progress = false)
     share = accuracy(evaluate(objective, "prediction", (digits = (image = test.image,),)), test.label)
-    report("supervised", history, "held-out accuracy $share")
+    return report("supervised", history, "held-out accuracy $share")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

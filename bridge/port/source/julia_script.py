@@ -10,7 +10,8 @@ from torch import Tensor
 from bridge import __version__
 from bridge.diagram.ir import Diagram
 from bridge.diagram.ir import Training as Mode
-from bridge.diagram.messages import space_text
+from bridge.diagram.messages import element, space_text
+from bridge.errors import UnsupportedError
 from bridge.port.source.expressions import broken, quoted
 from bridge.port.source.julia_classes import struct_text, type_parameters
 from bridge.port.source.julia_helpers import HELPERS, helpers
@@ -32,6 +33,10 @@ def julia_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]]) 
     component that is not portable.
     """
     told = training(diagram, "Flux.Zygote.dropgrad({})")
+    for part in told.parts.values():
+        for path, _ in part.graph.ties:
+            where = f"{element('component', part.component.name)}, tie '{path}'"
+            raise UnsupportedError(where, "parameters that are not tied, for a script in Julia", "one that is")
     wide = {name: part.data_type.value == "float64" for name, part in told.parts.items()}
     roots = {name: outline(part.graph, part.shapes, flux_call(wide[name])) for name, part in told.parts.items()}
     tensors: dict[str, Tensor] = {}

@@ -12,8 +12,8 @@ import Mmap
 import SHA
 import SHA: sha256
 
-export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Objective, Plan, TORCH, TorchReference, agree!,
-       arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, freeze, huber,
+export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Objective, Plan, TORCH, TorchModule, TorchReference,
+       agree!, arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, freeze, huber,
        index!, info_nce, kl, load, load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, mse, output!, plan,
        read_weights, save, save_checkpoint, save_weights, source!, space!, tie, train!, unfreeze, untie
 
@@ -142,6 +142,7 @@ include("handover.jl")
 include("component_island.jl")
 include("torch/call.jl")
 include("torch/island.jl")
+include("torch/module.jl")
 include("abi.jl")
 include("python.jl")
 include("control.jl")

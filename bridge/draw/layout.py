@@ -54,21 +54,23 @@ def layout(made: Picture) -> Layout:
     top = 0.0
     for part in graph.C:
         placer = SugiyamaLayout(part)
-        placer.xspace, placer.yspace = 14, 44
+        placer.xspace, placer.yspace = 14, 84  # room for the names of columns
         placer.route_edge = route_with_lines
         roots = [vertex for vertex in part.sV if vertex.data.startswith("source ")]
         placer.init_all(roots=roots or None)
         placer.draw(4)
         inside = {vertex.data: (vertex.view.xy[1], vertex.view.xy[0]) for vertex in part.sV}
         halves = {id_: (size_of(made.boxes[id_])[0] / 2, size_of(made.boxes[id_])[1] / 2) for id_ in inside}
+        turns = [(y, x) for edge in part.sE for x, y in getattr(edge.view, "_pts", [])[1:-1]]
         left = min(x - halves[id_][0] for id_, (x, _) in inside.items())
-        upper = min(y - halves[id_][1] for id_, (_, y) in inside.items())
+        upper = min([y - halves[id_][1] for id_, (_, y) in inside.items()] + [y for _, y in turns])
         moved = (MARGIN - left, MARGIN + top - upper)
         places |= {id_: (x + moved[0], y + moved[1]) for id_, (x, y) in inside.items()}
         for edge in part.sE:
             points = [(y + moved[0], x + moved[1]) for x, y in getattr(edge.view, "_pts", [])]
             routes[edge.v[0].data, edge.v[1].data] = points[1:-1]
-        top = max(places[id_][1] + halves[id_][1] for id_ in inside) - MARGIN + GAP
+        lower = max([places[id_][1] + halves[id_][1] for id_ in inside] + [y + moved[1] for _, y in turns])
+        top = lower - MARGIN + GAP
     paths = []
     for line in made.lines:
         between = routes.get((line.start, line.end))
@@ -76,5 +78,4 @@ def layout(made: Picture) -> Layout:
             between = routes.get((line.end, line.start), [])[::-1]
         paths.append([places[line.start], *between, places[line.end]])
     width = max((x + size_of(made.boxes[id_])[0] / 2 for id_, (x, _) in places.items()), default=0) + MARGIN
-    height = max((y + size_of(made.boxes[id_])[1] / 2 for id_, (_, y) in places.items()), default=0) + MARGIN
-    return Layout(places, paths, width, height)
+    return Layout(places, paths, width, max(top - GAP, 0) + 2 * MARGIN)

@@ -1,6 +1,6 @@
 """
-PyTorch in a Julia process: Python's package bridge, which PythonCall imports, hands in the vtable of torch's islands and offers
-modules by reference. Everything else goes through that vtable.
+PyTorch in a Julia process: Python's package bridge, which PythonCall imports, hands in the vtable of torch's islands and
+offers modules by reference. Everything else goes through that vtable.
 """
 module DiagramBridgePythonCallExt
 

@@ -21,7 +21,7 @@ end
 driven(f, request) = Base.invokelatest(f, request)
 
 function hello(h::Schema.Hello)
-    sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
+    sizes = structure_sizes()
     for (name, ours) in pairs(sizes)
         theirs = getproperty(h, name)
         theirs == ours || throw(BridgeError("handshake, $name", string(ours), string(theirs)))
@@ -30,7 +30,7 @@ function hello(h::Schema.Hello)
     set_python!(addresses)
     use_torch!(addresses)
     use_blas!(addresses)
-    return Schema.Handshake(; map(UInt32, sizes)..., engine = engine_name(),
+    return Schema.Handshake(; sizes..., engine = engine_name(),
                             engine_version = string(last(first(engine_versions(ENGINES[engine_name()])))),
                             julia_version = string(VERSION), blas = blas_name(), data_types = [data_type(T) for T in ELEMENT_TYPES])
 end

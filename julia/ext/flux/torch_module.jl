@@ -1,10 +1,11 @@
 # A module of torch's as a layer of a Flux model: its children, its mode and its gradient.
 
-Functors.functor(::Type{<:TorchModule}, m) = (parameters = m.parameters, buffers = m.buffers), children -> with(m, children)
+Functors.functor(::Type{<:TorchModule}, m) =
+    (parameters = m.parameters, buffers = m.buffers), children -> with(m, children)
 
 Optimisers.trainable(m::TorchModule) = (parameters = m.parameters,)
 
-"The module itself where its variables are its own arrays, as after a step in place, and else a copy of it with those values."
+"The module itself where these are its own arrays, as after a step in place, and else a copy of it with those values."
 function with(m::TorchModule, children)
     old = [m.parameters..., m.buffers...]
     new = [children.parameters..., children.buffers...]

@@ -53,10 +53,12 @@ function model_of(c::Component, given)
     c.body isa JuliaReference && return Instance(name, given === nothing ? registered(name) : given)
     where = string(element("component", c.name))
     given === nothing && (given = get(REGISTERED, name, nothing))
-    reach_torch!() || throw(BridgeError(where, "a portable or a Julia component, or PythonCall loaded to run a module of Python's",
-                                        "a PyTorch module, which Julia alone can't run"))
-    given === nothing && throw(BridgeError(where, "a module given as components = ($(repr(c.name)) => …,), or registered as " *
-                                           "$(quoted(name))", "none", "binding"))
+    reach_torch!() ||
+        throw(BridgeError(where, "a portable or a Julia component, or PythonCall loaded to run a module of Python's",
+                          "a PyTorch module, which Julia alone can't run", "binding"))
+    given === nothing &&
+        throw(BridgeError(where, "a module given as components = ($(repr(c.name)) => …,), or registered as $(quoted(name))",
+                          "none", "binding"))
     return TorchInstance(offer(given, where))
 end
 

@@ -15,7 +15,7 @@ const TORCH_SYMBOLS = ("torch.control", "torch.forward", "torch.backward", "torc
 
 has_torch() = TORCH_FUNCTIONS.control != C_NULL
 
-# Where Julia started first, what gives the addresses that a handshake from Python brings: the extension for PythonCall sets it.
+# Where Julia started first, what gives the addresses that else a handshake brings: the extension for PythonCall sets it.
 const FIND_TORCH = Ref{Any}(nothing)
 
 "Whether torch can be called. A Python that PythonCall runs is asked for its vtable when it is first needed."
@@ -33,8 +33,12 @@ function use_torch!(addresses::Dict{String,UInt64})
         setfield!(TORCH_FUNCTIONS, field, Ptr{Cvoid}(get(addresses, name, UInt64(0))))
     end
     has_torch() || return nothing
-    sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
-    ask_torch(Schema.Request(hello = Schema.Hello(; map(UInt32, sizes)...)))
+    try
+        ask_torch(Schema.Request(hello = Schema.Hello(; structure_sizes()...)))
+    catch
+        TORCH_FUNCTIONS.control = C_NULL
+        rethrow()
+    end
     return nothing
 end
 

@@ -1,18 +1,20 @@
-# A module of Python's as a function of arrays, in a model of the user's. Its calls are not islands: whoever holds a result, or
-# the way back, holds the tape, and Julia's collector finds out when nobody does.
+# A module of Python's as a function of arrays, in a model of the user's. Its calls are not islands: whoever holds a
+# result, or the way back, holds the tape, and Julia's collector finds out when nobody does.
 
 """
     TorchModule(object)
 
-A `torch.nn.Module` of Python's (a `Py` of PythonCall's) as a function of arrays: `TorchModule(object)(x, y, …)` calls the module
-on tensors over the same memory, with their axes reversed, and returns an array over torch's result, or a tuple of them.
-Arrays are of `Float32`, `Float64`, `Int32`, `Int64` or `Bool`.
+A `torch.nn.Module` of Python's (a `Py` of PythonCall's) as a function of arrays: `TorchModule(object)(x, y, …)` calls the
+module on tensors over the same memory, with their axes reversed, and returns an array over torch's result, or a tuple of
+them. Arrays are of `Float32`, `Float64`, `Int32`, `Int64` or `Bool`.
 
-With Flux loaded it is a layer of any model: it has an `rrule`, so that Zygote differentiates through torch, and its parameters
-and buffers are the module's own memory, which `Flux.setup` and `Flux.update!` see and step in place.
-`parameters` and `buffers` have them by torch's path. Its mode is `active`: `true` to train, `false` to test, and `nothing` (the
-default) to train where gradients are computed and to test elsewhere, as in Flux's own layers; `Flux.trainmode!` and
-`Flux.testmode!` set it. What torch draws in a call is seeded from Julia's default generator.
+With Flux loaded it is a layer of any model: it has an `rrule`, so that Zygote differentiates through torch, and its
+parameters and buffers are the module's own memory, which `Flux.setup` and `Flux.update!` see and step in place. A way back
+that is asked for twice calls the module again. `parameters` and `buffers` have its variables by torch's path.
+
+`active` is its mode: `true` to train, `false` to test, and `nothing` (the default) to train where gradients are computed
+and to test elsewhere, as in Flux's own layers; `Flux.trainmode!` and `Flux.testmode!` set it. What torch draws in a call is
+seeded from Julia's default generator.
 
 Throws a `BridgeError` for what is no module, and where no PythonCall is loaded; a call throws a `PythonError` with the
 message and the traceback of what the module raised.
@@ -58,7 +60,10 @@ end
 
 (m::TorchModule)(inputs::AbstractArray...) = first(record(m, inputs, m.active === true ? TRAIN_FLAG : UInt32(0)))
 
-"A call whose way back may be asked for, several times: torch's graph lives until the first time, and is made again for others."
+"""
+A call and its way back, which may be asked for several times: torch's graph lives until the first, and is made again for
+others.
+"""
 mutable struct TorchCall
     m::TorchModule
     inputs::Vector{Array}

@@ -80,7 +80,7 @@ function torch_failure(f::Schema.Failure)
     return e
 end
 
-holds_gil() = ccall(TORCH_FUNCTIONS.holds_gil, Cint, ()) == 1
+holds_gil() = TORCH_FUNCTIONS.holds_gil != C_NULL && ccall(TORCH_FUNCTIONS.holds_gil, Cint, ()) == 1
 
 # Waiting for Python's lock would freeze a process whose other thread holds it and waits for this one.
 function check_gil()

@@ -229,6 +229,7 @@ end
     diagram, batch = single()
     said(e::BridgeError) = (e.element, e.found)
     delete!(DiagramBridge.REGISTERED, "f")
+    before = counts()
     @test said(refusal(() -> compile(diagram))) == ("component 'f'", "none")
     @test said(refusal(() -> compile(diagram; components = ("f" => pybuiltins.print,)))) ==
           ("component 'f'", "a Python builtin_function_or_method")
@@ -237,6 +238,7 @@ end
     @test refusal(() -> compile(DIAGRAM; components = ("head" => torch.nn.Tanh(),))).found == "a Python Tanh"
     half = torch.nn.Linear(5, 4).half()
     @test startswith(refusal(() -> compile(diagram; components = ("f" => half,))).element, "'weight' of component 'f'")
+    @test counts().held == before.held
 
     failing = made("Failing")()
     o = compile(diagram; components = ("f" => failing,))
@@ -258,6 +260,32 @@ end
     @test counts() == start
     failing.scale = torch.nn.Parameter(torch.ones(4; dtype = torch.float64))
     @test occursin("parameter 'scale'", refusal(() -> loss(o, batch)).element)
+end
+
+@testset "Python's own code in this process has the same Julia" begin
+    said = python("""
+import torch
+import bridge
+from bridge import layers
+from bridge.julia.session import session
+
+def said():
+    d = bridge.Builder("line")
+    x = d.space("x", "float64", k=3)
+    data = d.source("data", x=x)
+    f = d.arrow("f", x, x, layers.linear(3, 3))
+    d.agree(f(data.x), data.x, by=bridge.mse())
+    objective = bridge.compile(d, driver="julia", placement={"f": "julia"})
+    value = torch.ones(2, 3, dtype=torch.float64)
+    losses, gradients = objective.losses_and_gradients({"data": {"x": value}})
+    alone = bridge.compile(d, placement={"f": "torch"})
+    alone.load_state_dict(objective.state_dict())
+    alone({"data": {"x": value}}).backward()
+    wanted = {("f", path): p.grad for path, p in alone.components["f"].named_parameters()}
+    torch.testing.assert_close(gradients, wanted, rtol=1e-10, atol=1e-12)
+    return session().version, session().how
+""")("said")
+    @test pyconvert(Tuple, said()) == (string(VERSION), "juliacall")
 end
 
 @testset "Python's lock" begin

@@ -65,7 +65,7 @@ function kept_models(o::Objective, diagram::Diagram, given, origins::Dict{String
         haskey(origins, c.name) && !fits && refuse_origin(o, c.name, old)
         fits || continue
         model = kept_model(o, component(o.diagram, old))
-        kept[c.name] = old in taken ? copied(model, copies, c.name) : model
+        kept[c.name] = old in taken ? copied_model(model, copies, c.name) : model
         push!(taken, old)
     end
     return kept, copies
@@ -95,19 +95,19 @@ function kept_model(o::Objective, c::Component)
 end
 
 "A copy of a model; `copies` gets its arrays, with those that they were copied from."
-function copied(model::SharedVariables, copies::IdDict{Array,Array}, ::String)
+function copied_model(model::SharedVariables, copies::IdDict{Array,Array}, ::String)
     made = SharedVariables(Dict{String,Array}(path => copy(array) for (path, array) in model.arrays))
     foreach(((path, array),) -> copies[array] = model.arrays[path], made.arrays)
     return made
 end
 
-function copied(model::Instance, copies::IdDict{Array,Array}, ::String)
+function copied_model(model::Instance, copies::IdDict{Array,Array}, ::String)
     made = Instance(model.reference, deepcopy(model.component))
     foreach((array, from) -> copies[array] = from, made.parameters, model.parameters)
     return made
 end
 
-copied(::TorchInstance, ::IdDict{Array,Array}, name::String) =
+copied_model(::TorchInstance, ::IdDict{Array,Array}, name::String) =
     throw(BridgeError("origin of $(element("component", name))", "a component that Julia runs, which can be copied",
                       "a PyTorch module", "binding"))
 

@@ -164,11 +164,15 @@ function layer_variables(diagram::Diagram, c::Component, model::Union{TorchInsta
         is_new(model) && initialise!(array, node.layer, name, seed, "$(c.name)/$path")
         return Pair{String,Array}(path, array)
     end
-    parameters, buffers = Pair{String,Array}[], Pair{String,Array}[]
+    parameters, buffers, tied = Pair{String,Array}[], Pair{String,Array}[], Dict(c.body.ties)
     for node in c.body.nodes
         layer = native(node.layer)
-        append!(parameters, map((name, shape) -> variable(node, name, shape), parameter_names(layer), parameter_shapes(layer)))
-        append!(buffers, map((name, shape) -> variable(node, name, shape), buffer_names(layer), buffer_shapes(layer)))
+        for (found, names, shapes) in ((parameters, parameter_names(layer), parameter_shapes(layer)),
+                                       (buffers, buffer_names(layer), buffer_shapes(layer))),
+            (name, shape) in zip(names, shapes)
+
+            haskey(tied, "$(node.name).$name") || push!(found, variable(node, name, shape))
+        end
     end
     return parameters, buffers
 end

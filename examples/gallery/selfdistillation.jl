@@ -23,7 +23,7 @@ function diagram(convolution = TorchReference("encoder"), network = TorchReferen
     return build(d)
 end
 
-function train(; epochs = 20)
+function train(; epochs = 40)
     convolution = Layers.chain(Layers.reshape(1, 8, 8), Layers.conv2d(1, 8, 3; padding = 1), Layers.relu(),
                                Layers.max_pool2d(2))
     network = Layers.chain(Layers.flatten(), Layers.linear(128, 64), Layers.relu(), Layers.linear(64, 10))

@@ -67,7 +67,7 @@ def echo_island(julia: Session) -> Island:
     diagram = d.build()
     plan, _ = plan_outputs(diagram, ["echoed"])
     model = JuliaModel("crossing benchmark", julia)
-    return load(julia, fragment(plan, diagram, plan.islands[0]), {"echo": model}, {"echo": ()}, one_batch=True)
+    return load(julia, fragment(plan, diagram, plan.islands[0]), {"echo": model}, (), (), one_batch=True)
 
 
 def step(function: Callable[[Tensor], Tensor], floats: int) -> Callable[[], None]:

@@ -112,7 +112,7 @@ class Teacher(nn.Module):
             nn.Linear(16 * 7 * 7, 10),
         )
         with torch.no_grad():
-            self.logits = self.body(image)
+            self.logits: Tensor = self.body(image)
 
     def forward(self, image: Tensor) -> Tensor:
         """The logits (N, 10)."""

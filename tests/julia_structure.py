@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import bridge
+from bridge.diagram.ir import Diagram
+from bridge.diagram.operations.morphisms import Morphism
 from bridge.errors import BindingError, BridgeError, DiagramError, FileError
 from bridge.julia.session import session
 from bridge.julia.start import LibJulia, julia_literal
@@ -69,6 +74,52 @@ def operated(data: bytes, operation: str, names: Sequence[str], **options: str) 
     arguments = ", ".join([hexadecimal(data), f"DiagramBridge.{operation}", *map(julia_literal, names)])
     call = f"Structure.operate({arguments}; {', '.join(keywords)})"
     return julia().eval_string(call).split("\x1f"), in_python(answer)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation on diagrams: `substitute` has the component, what of the second diagram takes its place, and its name."""
+
+    operation: str
+    diagrams: Sequence[Diagram]
+    arguments: Sequence[Any]
+    options: Mapping[str, Any]
+
+    def in_python(self) -> Answer:
+        arguments = [*self.diagrams, *self.arguments]
+        if self.operation == "substitute":
+            component, what, name = self.arguments
+            by = self.diagrams[1]
+            found = by if what == "diagram" else by.component(name) if what == "component" else by.component(name).body
+            arguments = [self.diagrams[0], component, found]
+        made = getattr(bridge, self.operation)(*arguments, **self.options)
+        if isinstance(made, Diagram):
+            return ["read", to_bytes(made).hex(), identity(made)]
+        found = made if isinstance(made, tuple) else () if made is None else (made,)
+        return ["found", *map(described, found)]
+
+
+def described(morphism: Morphism) -> str:
+    """A morphism as text."""
+    lines = [f"{kind} {old} {new}" for kind, names in morphism.kinds().items() for old, new in sorted(names.items())]
+    return "\n".join(lines)
+
+
+def operated_all(cases: Sequence[Case], folder: Path) -> list[tuple[Answer, Answer]]:
+    """What operations make of diagrams, in both languages, in one call of Julia."""
+    told = [
+        {
+            "operation": case.operation,
+            "diagrams": [to_bytes(diagram).hex() for diagram in case.diagrams],
+            "arguments": case.arguments,
+            "options": case.options,
+        }
+        for case in cases
+    ]
+    question, answers = folder / "cases.json", folder / "answers.json"
+    question.write_text(json.dumps(told))
+    julia().eval_string(f'Structure.operate_all({julia_literal(str(question))}, {julia_literal(str(answers))}); ""')
+    return list(zip(json.loads(answers.read_text()), (in_python(case.in_python) for case in cases), strict=True))
 
 
 def load(path: Path) -> tuple[Answer, Answer]:

@@ -33,6 +33,43 @@ function operate(hex::String, operation, names...; options...)
     end
 end
 
+"What operations make of diagrams: cases as JSON in a file, answers as JSON in another."
+function operate_all(cases::String, answers::String)
+    made = [[String(part) for part in split(operated(case), '\x1f')] for case in DiagramBridge.parse_json(read(cases))]
+    open(io -> DiagramBridge.write_json(io, made), answers, "w")
+end
+
+function operated(case)
+    answering() do
+        diagrams = [DiagramBridge.read_bytes(hex2bytes(hex)) for hex in case["diagrams"]]
+        options = [Symbol(name) => value for (name, value) in case["options"]]
+        made = OPERATIONS[case["operation"]](diagrams, case["arguments"], options)
+        described(made)
+    end
+end
+
+described(d::Diagram) = answer("read", bytes2hex(DiagramBridge.write_bytes(d)), DiagramBridge.identity(d))
+described(found::Vector{Morphism}) = answer("found", map(described, found)...)
+described(m::Morphism) = join(("$kind $old $(names[old])" for (kind, names) in zip(fieldnames(Morphism), DiagramBridge.kinds(m))
+                               for old in sort!(collect(keys(names)))), '\n')
+
+one_or_none(found) = Morphism[m for m in (found,) if m !== nothing]
+
+const OPERATIONS = Dict(
+    "morphisms" => (diagrams, arguments, options) -> morphisms(diagrams...; options...),
+    "embeds" => (diagrams, arguments, options) -> one_or_none(embeds(diagrams...; options...)),
+    "isomorphic" => (diagrams, arguments, options) -> one_or_none(isomorphic(diagrams...; options...)),
+    "glue" => (diagrams, arguments, options) -> glue(diagrams..., arguments...; options...),
+    "rename" => (diagrams, arguments, options) -> rename(diagrams...; options...),
+    "restrict" => (diagrams, arguments, options) -> restrict(diagrams...; options...),
+    "substitute" => (diagrams, arguments, options) ->
+        substitute(diagrams[1], arguments[1], substitute_of(diagrams[2], arguments[2:end]...); options...))
+
+"A diagram itself, one of its components, or the body of one."
+substitute_of(diagram, what, name) =
+    what == "diagram" ? diagram : what == "component" ? DiagramBridge.component(diagram, name) :
+    DiagramBridge.component(diagram, name).body
+
 "The plan of a diagram, and the fragments of its islands."
 function plan_diagram(hex::String, placement, driver)
     answering() do

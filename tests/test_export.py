@@ -63,15 +63,20 @@ print("imported", wrong)
 
 
 def run(*scripts: tuple[Path, list[str]]) -> list[list[dict[str, float]]]:
-    """The losses that scripts print, run one after the other in a Python that knows nothing of this project."""
+    """The losses that scripts print, by name, the total by none; run in a Python that knows nothing of this project."""
     given = json.dumps([[str(folder), *arguments] for folder, arguments in scripts])
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-P", "-c", RUN, given], env=environment, capture_output=True, text=True, check=False, cwd="/"
     )
     assert done.returncode == 0, done.stderr
-    *lines, imported = done.stdout.splitlines()
+    *lines, imported = done.stdout.removesuffix("\n").split("\n")
     assert imported == "imported []"
+    return losses_shown(lines)
+
+
+def losses_shown(lines: list[str]) -> list[list[dict[str, float]]]:
+    """The losses of each script in what several print, each after a line "script …"."""
     found: list[list[dict[str, float]]] = []
     for line in lines:
         if line.startswith("script "):
@@ -79,7 +84,7 @@ def run(*scripts: tuple[Path, list[str]]) -> list[list[dict[str, float]]]:
         else:
             _, _, shown = line.partition(": ")
             total, _, rest = shown.partition(" (")
-            losses = {"total": float(total.removeprefix("total "))}
+            losses = {"": float(total.removeprefix("total "))}
             for part in rest.removesuffix(")").split(", "):
                 name, _, value = part.rpartition(" ")
                 losses[name] = float(value)
@@ -90,7 +95,7 @@ def run(*scripts: tuple[Path, list[str]]) -> list[list[dict[str, float]]]:
 def assert_follows(found: list[dict[str, float]], expected: list[tuple[float, dict[str, float]]], tolerance: float) -> None:
     assert len(found) == len(expected)
     for shown, (total, losses) in zip(found, expected, strict=True):
-        assert shown["total"] == pytest.approx(total, rel=tolerance, abs=tolerance)
+        assert shown[""] == pytest.approx(total, rel=tolerance, abs=tolerance)
         for name, loss in losses.items():
             assert shown[name] == pytest.approx(loss, rel=tolerance, abs=tolerance)
 

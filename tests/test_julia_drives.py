@@ -427,7 +427,6 @@ def test_refusals(session) -> None:
 def test_nothing_is_left_over(session) -> None:
     """500 steps, and objectives that are dropped, leave nothing on either side."""
     collect()
-    collect()  # what the first one's end set free in the other language
     before, known = alive(), len(vtable().held)
     batch = batch_of(8)
     objective = twins(regression(), placement={"body": "julia"})[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -9,7 +11,8 @@ import pytest
 from diagrams import diagrams
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from julia_structure import Answer, load, operated, planned, planned_outputs, read
+from julia_structure import Answer, Case, load, operated, operated_all, planned, planned_outputs, read
+from operation_cases import generated, glued, of_every_feature, related, renamed, restricted, substituted
 from small_diagrams import seeds, small_diagram
 from spoiled import spoil
 from test_schema import fields_of
@@ -117,6 +120,39 @@ def test_freezing_and_tying(seed: int) -> None:
     owner = diagram.arrow(arrow).component if arrow != "nothing" else names[0]
     tied = check_same(operated(again, "tie", [owner, random.choice(names)]))
     event(f"tie {tied[0]}")
+
+
+@pytest.mark.parametrize(
+    ("operation", "kinds"),
+    [
+        (glued, "duplicate shared unknown diagram paths"),
+        (renamed, "unknown duplicate name paths"),
+        (restricted, "unknown trainable limit"),
+        (substituted, "unknown component type duplicate source layer"),
+    ],
+)
+def test_operations(operation: Callable[[int], Case], kinds: str, tmp_path: Path) -> None:
+    counts = count_answers(generated(operation), tmp_path)
+    assert {*kinds.split()} <= counts.keys() and counts["read"] >= 100, counts
+
+
+def test_morphisms(tmp_path: Path) -> None:
+    counts = count_answers(generated(related), tmp_path)
+    assert counts["found"] >= 300 and {"limit", "diagram"} <= counts.keys(), counts
+
+
+def test_operations_on_diagrams_with_every_feature(tmp_path: Path) -> None:
+    counts = count_answers(of_every_feature(), tmp_path)
+    assert counts["read"] >= 100, counts
+
+
+def count_answers(cases: list[Case], folder: Path) -> Counter[str]:
+    """How often each answer comes, of those that both languages give word for word."""
+    counts: Counter[str] = Counter()
+    for case, (theirs, ours) in zip(cases, operated_all(cases, folder), strict=True):
+        assert theirs == ours, case
+        counts[ours[1] if ours[0] == "refused" else ours[0]] += 1
+    return counts
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.name)

@@ -58,11 +58,13 @@ class Picture:
 
 def picture(
     diagram: Diagram,
-    placement: Mapping[str, Runtime] | None = None,
-    driver: Runtime = Runtime.TORCH,
+    placement: Mapping[str, str | Runtime] | None = None,
+    driver: str | Runtime = Runtime.TORCH,
     plan: bool = False,
 ) -> Picture:
     """What is drawn of a diagram; with `plan`, arrows say when they are computed and in which island.
+
+    `placement` and `driver` are as in `bridge.compile`.
 
     >>> from bridge import Builder, layers, mse
     >>> d = Builder("fit")
@@ -74,8 +76,9 @@ def picture(
     """
     diagram = canonical(diagram)
     made = Picture(diagram.name)
-    runtimes = place(diagram, placement or {})
-    notes = plan_notes(diagram, placement, driver) if plan else {}
+    placed = {name: Runtime(runtime) for name, runtime in (placement or {}).items()}
+    runtimes = place(diagram, placed)
+    notes = plan_notes(diagram, placed, Runtime(driver)) if plan else {}
     uses: dict[str, int] = {}
     for arrow in diagram.arrows:
         uses[arrow.component] = uses.get(arrow.component, 0) + 1
@@ -102,7 +105,8 @@ def picture(
         sides = [tuple(parts(diagram, side)) for side in (agreement.left, agreement.right)]
         label = f"{agreement.divergence.name}" + ("" if agreement.weight == 1 else f" × {agreement.weight:g}")
         title = f"{agreement.name}: {agreement.divergence.name}, weight {agreement.weight:g}"
-        add(made, Box(id_, "agreement", label, title, (), *sides))
+        named = () if "~" in agreement.name else (agreement.name,)
+        add(made, Box(id_, "agreement", label, title, named, *sides))
         for kind, side in (("left", agreement.left), ("right", agreement.right), ("mask", agreement.mask)):
             if side is not None:
                 made.lines.append(joined(diagram, side, id_, kind))

@@ -10,17 +10,25 @@ from bridge.draw.picture import Box, Line, Picture
 
 __all__ = ["svg"]
 
+APART = 6
+"""How far lines of different kinds between the same boxes are apart, in pixels."""
+
+# Under a class of the picture's: in a page or a notebook rules hold for everything that is there.
 STYLE = """\
-text { font: 12px ui-monospace, monospace; text-anchor: middle; fill: #222 }
-.label { font-size: 10px; fill: #555 }
-.box rect, .box path { stroke-width: 1.5; fill: #fff; stroke: #555 }
-.torch rect { fill: #fde0d2; stroke: #d9480f } .julia rect { fill: #e5dbf7; stroke: #7048b6 }
-.frozen rect { stroke-dasharray: 5 3 } .source rect { fill: #e7f0e4; stroke: #3d7a2c } .space circle { fill: #222 }
-.agreement path, .commute path { fill: #fff3bf; stroke: #b08900 } .output rect { fill: #f1f3f5 }
-.line { fill: none; stroke: #888; stroke-width: 1.2 } .left, .right, .mask { stroke: #b08900; stroke-dasharray: 4 3 }
-.lit-left rect, .lit-left circle, .line.lit-left { stroke: #1864ab; stroke-width: 3 }
-.lit-right rect, .lit-right circle, .line.lit-right { stroke: #c2255c; stroke-width: 3 }
-.lit-left.lit-right rect, .lit-left.lit-right circle, .line.lit-left.lit-right { stroke: #5f3dc4; stroke-width: 3 }
+.diagram text { font: 12px ui-monospace, monospace; text-anchor: middle; fill: #222 }
+.diagram .label { font-size: 10px; fill: #555; paint-order: stroke; stroke: #fff; stroke-width: 3px }
+.diagram .box .label { stroke: none }
+.diagram .box rect, .diagram .box path { stroke-width: 1.5; fill: #fff; stroke: #555 }
+.diagram .torch rect { fill: #fde0d2; stroke: #d9480f } .diagram .julia rect { fill: #e5dbf7; stroke: #7048b6 }
+.diagram .source rect { fill: #e7f0e4; stroke: #3d7a2c } .diagram .output rect { fill: #f1f3f5 }
+.diagram .frozen rect { stroke-dasharray: 5 3 } .diagram .space circle { fill: #222 }
+.diagram .agreement path, .diagram .commute path { fill: #fff3bf; stroke: #b08900 }
+.diagram .line { fill: none; stroke: #888; stroke-width: 1.2 }
+.diagram .left, .diagram .right, .diagram .mask { stroke: #b08900; stroke-dasharray: 4 3 }
+.diagram .lit-left rect, .diagram .lit-left circle, .diagram .line.lit-left { stroke: #1864ab; stroke-width: 3 }
+.diagram .lit-right rect, .diagram .lit-right circle, .diagram .line.lit-right { stroke: #c2255c; stroke-width: 3 }
+.diagram .lit-left.lit-right rect, .diagram .lit-left.lit-right circle, .diagram .line.lit-left.lit-right {
+  stroke: #5f3dc4; stroke-width: 3 }
 """
 
 
@@ -32,19 +40,37 @@ def svg(made: Picture) -> str:
     placed = layout(made)
     size = f"{placed.width:.0f} {placed.height:.0f}"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{placed.width:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" viewBox="0 0 {size}" width="{placed.width:.0f}" '
         f'height="{placed.height:.0f}" role="img" aria-label="{escape(made.name)}">',
         f"<title>{escape(made.name)}</title><style>{STYLE}</style>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+        'markerUnits="userSpaceOnUse" orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="#888"/></marker></defs>',
     ]
-    parts += [drawn_line(made, line, path) for line, path in zip(made.lines, placed.paths, strict=True)]
+    parts += drawn_lines(made, placed)
     parts += [drawn_box(box, placed) for box in made.boxes.values()]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def drawn_line(made: Picture, line: Line, path: list[tuple[float, float]]) -> str:
-    """A line through its points, from border to border, with its label in the middle."""
+def drawn_lines(made: Picture, placed: Layout) -> list[str]:
+    """All lines. Those between the same two boxes lie beside each other, and have one label together."""
+    beside: dict[tuple[str, str], list[int]] = {}
+    for place, line in enumerate(made.lines):
+        beside.setdefault((line.start, line.end), []).append(place)
+    drawn = [""] * len(made.lines)
+    for places in beside.values():
+        lines = [made.lines[place] for place in places]
+        labels = ", ".join(dict.fromkeys(line.label for line in lines if line.label))
+        kinds = list(dict.fromkeys(line.kind for line in lines))
+        for place, line in zip(places, lines, strict=True):
+            shift = APART * (kinds.index(line.kind) - (len(kinds) - 1) / 2)
+            path = [(x, y + shift) for x, y in placed.paths[place]]
+            drawn[place] = drawn_line(made, line, path, labels if place == places[0] else "")
+    return drawn
+
+
+def drawn_line(made: Picture, line: Line, path: list[tuple[float, float]], label: str) -> str:
+    """A line through its points, from border to border, with a label before the middle of the first stretch."""
     start = border(path[1], path[0], made.boxes[line.start])
     end = border(path[-2], path[-1], made.boxes[line.end])
     points = [start, *path[1:-1], end]
@@ -55,9 +81,10 @@ def drawn_line(made: Picture, line: Line, path: list[tuple[float, float]]) -> st
     tip = ' marker-end="url(#tip)"' if line.kind in ("flow", "reads") else ""
     ends = f'data-start="{escape(line.start)}" data-end="{escape(line.end)}"'
     drawn = f'<path class="line {line.kind}" {ends} d="{commands}"{tip}/>'
-    if line.label:
+    if label:
         (x, y), (u, v) = points[0], points[1]
-        drawn += f'<text class="label" x="{(x + u) / 2:.1f}" y="{(y + v) / 2 - 7:.1f}">{escape(line.label)}</text>'
+        at = (x + 0.45 * (u - x), y + 0.43 * (v - y) - 3)
+        drawn += f'<text class="label" x="{at[0]:.1f}" y="{at[1]:.1f}">{escape(label)}</text>'
     return drawn
 
 

@@ -171,6 +171,11 @@ class Session:
         """Release what was given back, give pooled memory back, and run Julia's garbage collector."""
         self.control(control.Request(collect=control.Collect(full=full)))
 
+    def alive(self) -> tuple[int, int, int]:
+        """How many islands, tapes and owners of memory there are, on both sides."""
+        now = self.statistics()
+        return now.islands, now.tapes, now.owners
+
     def statistics(self, *, reset: bool = False) -> Statistics:
         """What has been counted; with `reset` the running counts start again at 0."""
         counts = self.control(control.Request(statistics=control.Statistics(reset=reset))).counts
@@ -225,12 +230,19 @@ def stats(*, reset: bool = False) -> Statistics:
 
 
 def collect() -> None:
-    """Release what torch has given back, and run the garbage collectors of both languages."""
+    """Release what torch has given back, and run the garbage collectors of both languages until they find no more.
+
+    What one language's objects held may have been the last to hold some of the other's.
+    """
     import gc
 
     gc.collect()
-    if _default is not None:
+    if _default is None:
+        return
+    alive = None
+    while alive != (alive := _default.alive()):
         _default.collect()
+        gc.collect()
 
 
 def _at_exit() -> None:

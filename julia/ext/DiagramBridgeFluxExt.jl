@@ -5,7 +5,8 @@ module DiagramBridgeFluxExt
 
 using DiagramBridge
 using DiagramBridge: Activation, Add, AnyConvolution, BridgeError, Convolution, DLTensor, Embedding, Engine, FeatureNorm, Layer,
-    LayerMode, LayerNorm, Linear, LogSoftmax, Memory, Mode, Multiply, Schema, Softmax, Stage, TransposedConvolution
+    LayerMode, LayerNorm, Linear, LogSoftmax, Memory, Mode, Multiply, Schema, Softmax, Stage, TorchModule,
+    TransposedConvolution
 import Flux
 using Flux: Functors, NNlib, Optimisers, Zygote
 using Flux.Zygote: ChainRulesCore
@@ -26,6 +27,7 @@ include("flux/layers/recurrent.jl")
 include("flux/variables.jl")
 include("flux/model.jl")
 include("flux/gradients.jl")
+include("flux/torch_module.jl")
 include("flux/optimiser.jl")
 include("flux/engine.jl")
 include("flux/precompile.jl")

@@ -12,10 +12,11 @@ import Mmap
 import SHA
 import SHA: sha256
 
-export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Objective, Plan, TORCH, TorchReference, agree!,
-       arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, freeze, huber,
-       index!, info_nce, kl, load, load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, mse, output!, plan,
-       read_weights, save, save_checkpoint, save_weights, source!, space!, tie, train!, unfreeze, untie
+export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Morphism, Objective, Plan, TORCH,
+       TorchModule, TorchReference, agree!, arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine,
+       cross_entropy, embeds, evaluate, freeze, glue, huber, index!, info_nce, isomorphic, kl, load, load_checkpoint!,
+       load_weights!, loss, losses_and_gradients, mae, morphisms, mse, output!, plan, read_weights, rename, restrict,
+       save, save_checkpoint, save_weights, source!, space!, substitute, tie, train!, unfreeze, untie
 
 include("wire.jl")
 include("schema.jl")
@@ -93,8 +94,18 @@ include("schema/decode.jl")
 include("schema/encode.jl")
 include("schema/files.jl")
 include("diagram/write_layers.jl")
+include("diagram/operations/elements.jl")
 include("diagram/operations/training.jl")
 include("diagram/operations/tie.jl")
+include("diagram/operations/rename.jl")
+include("diagram/operations/restrict.jl")
+include("diagram/operations/glue.jl")
+include("diagram/operations/splice.jl")
+include("diagram/operations/substitute.jl")
+include("diagram/operations/structure.jl")
+include("diagram/operations/homomorphisms.jl")
+include("diagram/operations/isomorphism.jl")
+include("diagram/operations/morphisms.jl")
 include("diagram/builder.jl")
 include("diagram/show.jl")
 include("plan/plans.jl")
@@ -142,6 +153,7 @@ include("handover.jl")
 include("component_island.jl")
 include("torch/call.jl")
 include("torch/island.jl")
+include("torch/module.jl")
 include("abi.jl")
 include("python.jl")
 include("control.jl")

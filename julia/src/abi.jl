@@ -6,6 +6,10 @@ const INTERRUPTED = Int32(0x0B53)
 const UNSUPPORTED = Int32(0x0B54)
 const BUSY = Int32(0x0B55)
 
+"What the two sides compare when they shake hands."
+structure_sizes() = (abi_version = ABI_VERSION, descriptor_size = UInt32(sizeof(DLTensor)),
+                     mode_size = UInt32(sizeof(Mode)), slot_size = UInt32(sizeof(Slot)))
+
 # No exception leaves a callback, and code defined after the pointer was made is seen. The arguments travel as one tuple:
 # each one by itself would be boxed on its way through `invokelatest`.
 function guarded(f::F, arguments::Tuple) where {F}

@@ -36,8 +36,7 @@ function portable_fragment(::Type{T}) where {T}
 end
 
 function warm_up_island(::Type{T}, fragment::Schema.Fragment, instance::Integer) where {T}
-    sizes = (abi_version = ABI_VERSION, descriptor_size = sizeof(DLTensor), mode_size = sizeof(Mode), slot_size = sizeof(Slot))
-    ask(Schema.Request(hello = Schema.Hello(; sizes...)))
+    ask(Schema.Request(hello = Schema.Hello(; structure_sizes()...)))
     island = ask(Schema.Request(load = Schema.Load(fragment = fragment, instances = UInt64[instance]))).loaded
     arrays = Array[ones(T, 2, 3), ones(T, 2, 2), ones(T, 2), ones(T, 2), ones(T, 2), ones(T, 2, 2), ones(T, 2)]
     shapes = [Int64[reverse(size(a))...] for a in arrays]

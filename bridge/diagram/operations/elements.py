@@ -60,7 +60,8 @@ def known_elements(
     """The names that were given for some kinds, as sets; unknown kinds and names are refused. A text is one name."""
     known = all_elements(diagram)
     chosen: Elements = {}
-    for kind, names in given.items():
+    for kind in sorted(given):
+        names = given[kind]
         if kind not in kinds:
             raise DiagramError(element("diagram", diagram.name), f"kinds of elements ({listing(kinds)})", quote(kind))
         chosen[kind] = {names} if isinstance(names, str) else set(names)

@@ -71,7 +71,7 @@ class Colours:
             near.update(start for vertex in waiting for _, start in self.back[vertex])
             self.steps += len(near)
             split: dict[int, dict[Hashable, set[int]]] = {}
-            for vertex in near:
+            for vertex in sorted(near):  # the numbers of colours depend on it, and with them the isomorphism that is found
                 if len(self.members[self.colour[vertex]]) > 1:
                     groups = split.setdefault(self.colour[vertex], {})
                     groups.setdefault(self.signature(vertex), set()).add(vertex)

@@ -137,7 +137,7 @@ def check_injective(diagram: Diagram, names: Mapping[str, Names]) -> None:
         if not mapping:
             continue
         word = "axis" if kind == "axes" else KINDS[kind]
-        for old in mapping:
+        for old in sorted(mapping):
             if old not in known[kind]:
                 raise unknown(element("diagram", diagram.name), word, old, sorted(known[kind]))
         taken: set[str] = set()

@@ -11,7 +11,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-__all__ = ["ATOM", "POWER", "PRODUCT", "SUM", "Expression", "atom", "call", "infix", "method", "quoted", "within"]
+__all__ = [
+    "ATOM",
+    "POWER",
+    "PRODUCT",
+    "SUM",
+    "Expression",
+    "atom",
+    "broken",
+    "call",
+    "docstring",
+    "infix",
+    "method",
+    "quoted",
+    "within",
+]
 
 ATOM, POWER, PRODUCT, SUM = range(4)
 
@@ -40,6 +54,50 @@ def quoted(text: str) -> str:
     "hard \\u00241"
     """
     return json.dumps(text, ensure_ascii=False).replace("$", "\\u0024")
+
+
+def docstring(text: str) -> str:
+    """A text as it stands between the quotes of a docstring in Python.
+
+    >>> print(docstring('a "model" \\\\ 1'))
+    a \\"model\\" \\\\ 1
+    """
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def broken(text: str, indent: int, width: int = 110) -> str:
+    """A text that ends behind this width with what its first pair of parentheses holds on lines of their own.
+
+    >>> print(broken('"soft (T)": kl(f(x, y), g(x), log=True) * 4,', 4, 30))
+    "soft (T)": kl(
+            f(x, y),
+            g(x),
+            log=True,
+        ) * 4,
+    """
+    if indent + len(text) <= width:
+        return text
+    depth, start, cuts, quotes = 0, 0, list[int](), False
+    for place, sign in enumerate(text):
+        if sign == '"' and (len(text[:place]) - len(text[:place].rstrip("\\"))) % 2 == 0:
+            quotes = not quotes
+        elif quotes:
+            continue
+        elif sign in "([{":
+            depth += 1
+            start = start or place + 1
+        elif sign in ")]}":
+            depth -= 1
+            if depth == 0:
+                cuts.append(place)
+                break
+        elif sign == "," and depth == 1:
+            cuts.append(place)
+    if len(cuts) < 2:
+        return text
+    parts = [text[one:two].strip() for one, two in zip([start, *(cut + 1 for cut in cuts)], cuts, strict=False)]
+    inner = " " * (indent + 4)
+    return "\n".join([text[:start], *(f"{inner}{part}," for part in parts), " " * indent + text[cuts[-1] :]])
 
 
 def within(value: object, binds: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -11,28 +12,18 @@ from bridge.diagram.ir import Diagram
 from bridge.diagram.ir import Training as Mode
 from bridge.diagram.messages import element, space_text
 from bridge.errors import UnsupportedError
-from bridge.port.source.julia_classes import struct_text
+from bridge.port.source.expressions import broken, quoted
+from bridge.port.source.julia_classes import struct_text, type_parameters
 from bridge.port.source.julia_helpers import HELPERS, helpers
 from bridge.port.source.julia_layers import flux_call, flux_tensors
 from bridge.port.source.julia_losses import loss_text
 from bridge.port.source.julia_template import HEAD, LOADING, MAIN
-from bridge.port.source.names import Names, class_name, identifier
+from bridge.port.source.names import CALLED, CLASSES, Names, class_name, identifier
 from bridge.port.source.outline import Class, argument_names, module_paths, outline
 from bridge.port.source.sharing import classes, share
 from bridge.port.source.training import Part, Training, training
 
 __all__ = ["julia_script"]
-
-FLUX_NAMES = frozenset(
-    {
-        *("Model", "Chain", "Dense", "Conv", "ConvTranspose", "CrossCor", "BatchNorm", "GroupNorm", "InstanceNorm"),
-        *("LayerNorm", "Dropout", "Embedding", "MultiHeadAttention", "LSTM", "GRU", "RNN", "Recurrence", "Bilinear"),
-        *("Scale", "Parallel", "SkipConnection", "Upsample", "MaxPool", "MeanPool", "AdaptiveMeanPool", "AdaptiveMaxPool"),
-        *("Adam", "AdamW", "RMSProp", "Descent", "Flux", "NNlib", "Random", "Statistics"),
-        *("Array", "Dict", "Int", "Float32", "Float64", "Bool", "String", "Symbol", "Pair", "Any"),
-        *HELPERS,
-    }
-)
 
 
 def julia_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]]) -> tuple[str, dict[str, Tensor]]:
@@ -55,13 +46,16 @@ def julia_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]]) 
         share([root for name, root in roots.items() if wide[name] is kind])
     every = classes(list(roots.values()))
     homes = {id(made): name for name, root in roots.items() for made in classes([root])}
-    names = Names(FLUX_NAMES)
-    called = {id(made): names.new(class_name(made.branch, homes[id(made)])) for made in every}
+    names = Names(CLASSES | HELPERS.keys())
+    called = {}
+    for made in every:  # Julia's constructors have arguments of the fields' names
+        called[id(made)] = names.new(class_name(made.branch, homes[id(made)]), {step.name for step in made.steps})
     texts = []
     for made in every:
         of = next((part for name, part in told.parts.items() if roots[name] is made), None)
         inputs = argument_names(made) if of is None else _inputs(of)
-        texts.append(struct_text(made, called[id(made)], inputs, _about(told, made, of), called, wide[homes[id(made)]]))
+        about = _about(told, made, of).replace("$", "\\$")
+        texts.append(struct_text(made, called[id(made)], inputs, about, called, wide[homes[id(made)]]))
     body = "\n\n".join([*texts, _model(told, {name: called[id(root)] for name, root in roots.items()})])
     head = HEAD.format(name=diagram.name, version=__version__, data=_data(told))
     frozen = [part for part in told.parts.values() if part.component.training.is_frozen]
@@ -73,7 +67,7 @@ def julia_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]]) 
 
 
 def _inputs(part: Part) -> list[str]:
-    names = Names(("m",))
+    names = Names(CALLED)
     return [names.new(identifier(space, "x")) for space in part.arrow.sources]
 
 
@@ -98,7 +92,7 @@ def _tensors(part: Part, root: Class, weights: Mapping[str, Tensor]) -> dict[str
 
 def _model(told: Training, names: Mapping[str, str]) -> str:
     parts = [told.parts[component.name] for component in told.diagram.components]
-    types = [f"T{place + 1}" for place in range(len(parts))]
+    types = type_parameters("Model", [part.name for part in parts])
     lines = ['"All components."', f"struct Model{{{', '.join(types)}}}"]
     lines += [f"    {part.name}::{kind}" for part, kind in zip(parts, types, strict=True)]
     lines += ["end", "", "Flux.@layer Model", "", "Model() = Model("]
@@ -108,13 +102,13 @@ def _model(told: Training, names: Mapping[str, str]) -> str:
     lines += [")", "", '"The weighted sum of the losses of a batch, and each by itself."']
     lines.append("function losses(m::Model, batch)")
     for source, columns in told.columns.items():
-        lines += [f"    {name} = batch[{_text(source)}][{_text(column)}]" for column, name in columns.items()]
+        lines += [f"    {name} = batch[{quoted(source)}][{quoted(column)}]" for column, name in columns.items()]
     for applied in told.applications:
         lines.append(f"    {', '.join(applied.names)} = m.{applied.part.name}({', '.join(applied.arguments)})")
     lines.append("    each = (")
     for compared in told.compared:
         text = loss_text(compared.agreement, *compared.sides, compared.mask, compared.spaces)
-        lines.append(f"        {_field(compared.agreement.name)} = {text},")
+        lines.append(" " * 8 + broken(f"{_field(compared.agreement.name)} = {text},", 8))
     lines.append("    )")
     total = [f"each.{_field(c.agreement.name)}" for c in told.compared]
     weighted = [
@@ -127,19 +121,18 @@ def _model(told: Training, names: Mapping[str, str]) -> str:
     return "\n".join([*lines, text, "    return total, each", "end"]) + "\n"
 
 
-def _text(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
-
-
 def _field(name: str) -> str:
     """A field of a named tuple.
 
     >>> _field("hard"), _field("f~data.y")
     ('hard', 'var"f~data.y"')
+    >>> print(_field('a"b'), _field('\\\\"'), _field('c\\\\'))
+    var"a\\"b" var"\\\\\\"" var"c\\\\"
     """
     if name.isidentifier() and name.isascii() and identifier(name) == name:
         return name
-    return 'var"' + name.replace('"', '\\"') + '"'
+    # A raw string: backslashes count only before a quote.
+    return 'var"' + re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), name) + '"'
 
 
 def _data(told: Training) -> str:
@@ -149,4 +142,3 @@ def _data(told: Training) -> str:
             if column.name in columns:
                 lines.append(f"#     {source}.{column.name}: {space_text(told.diagram.space(column.space))} for each sample")
     return "\n".join(lines)
-

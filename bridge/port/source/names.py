@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-__all__ = ["Names", "class_name", "identifier"]
+__all__ = ["CALLED", "CLASSES", "Names", "class_name", "identifier"]
 
 JULIA_WORDS = frozenset(
     {
@@ -16,6 +16,34 @@ JULIA_WORDS = frozenset(
     }
 )
 TAKEN = frozenset({*keyword.kwlist, *keyword.softkwlist, *JULIA_WORDS, "self", "torch", "nn", "F", "Flux"})
+
+CALLED = frozenset(
+    {
+        *("abs", "adaptive_pool", "any", "attention", "axes", "batched_mul", "batched_transpose", "cat"),
+        *("causal_mask", "celu", "classes_first", "cld", "cosine", "divergence", "dropdims", "each", "eltype", "elu"),
+        *("exp", "f64", "first", "gelu", "gelu_erf", "gelu_tanh", "hardsigmoid", "identity", "ifelse", "info_nce"),
+        *("leakyrelu", "length", "log", "logsoftmax", "logsumexp", "m", "map", "masked_mean", "matmul", "max"),
+        *("maximum", "maxpool", "mean", "meanpool", "mish", "ndims", "ntuple", "onehotbatch", "ones", "pad_constant"),
+        *("permutedims", "reduce", "relu", "reshape", "reverse", "run_padded", "selectdim", "setdiff", "sigmoid"),
+        *("similar", "size", "softmax", "softplus", "split", "sqrt", "stack", "steps", "sum", "swish", "tanh"),
+        *("typemin", "unit", "upsample_bilinear", "upsample_nearest", "vcat", "vec", "without_gradient", "zeros"),
+    }
+)
+"""What the functions of scripts call by bare names, so that no variable of theirs may be called so."""
+
+CLASSES = frozenset(
+    {
+        *("ARGS", "Adam", "AdamW", "AdaptiveMaxPool", "AdaptiveMeanPool", "Any", "Array", "Base", "Batch"),
+        *("BatchNorm", "Bilinear", "Bool", "Chain", "Conv", "ConvTranspose", "Core", "CrossCor", "Dense", "Descent"),
+        *("Dict", "Dropout", "ENTRY", "Embedding", "F", "False", "Float32", "Float64", "Flux", "GRU", "GroupNorm"),
+        *("InstanceNorm", "Int", "Int32", "Int64", "Iterator", "LSTM", "LayerNorm", "Main", "MaxPool", "MeanPool"),
+        *("MersenneTwister", "Model", "MultiHeadAttention", "NNlib", "None", "OPTIMISERS", "OPTIMIZERS"),
+        *("PROGRAM_FILE", "Pair", "Parallel", "Path", "RMSProp", "RNN", "Random", "Recurrence", "Scale"),
+        *("SkipConnection", "Statistics", "String", "Symbol", "TYPES", "Tensor", "True", "UInt64", "Upsample"),
+        *("Vector",),
+    }
+)
+"""What the scripts themselves call classes, types and constants."""
 
 
 def identifier(name: str, prefix: str = "layer") -> str:
@@ -51,10 +79,10 @@ class Names:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = set(taken)
 
-    def new(self, wanted: str) -> str:
-        """The name wanted, with a number behind it where it is taken."""
+    def new(self, wanted: str, other: Collection[str] = ()) -> str:
+        """The name wanted, with a number behind it where it is taken, or one of those that it has to differ from."""
         made, number = wanted, 1
-        while made in self.taken:
+        while made in self.taken or made in other:
             number += 1
             made = f"{wanted}{number}"
         self.taken.add(made)

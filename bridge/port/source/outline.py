@@ -21,6 +21,7 @@ from bridge.port.source.names import Names, identifier
 MODULE_NAMES = frozenset(dir(nn.Module))
 
 __all__ = [
+    "MODULE_NAMES",
     "Class",
     "Instance",
     "Leaf",
@@ -90,9 +91,7 @@ class Class:
     parameters: list[str] = field(default_factory=list)
 
 
-def outline(
-    graph: LayerGraph, shapes: Sequence[Shape], call: Callable[[Node, tuple[Shape, ...]], Call | None]
-) -> Class:
+def outline(graph: LayerGraph, shapes: Sequence[Shape], call: Callable[[Node, tuple[Shape, ...]], Call | None]) -> Class:
     """The class of a whole graph. `shapes` are those of all its values; `call` says what makes a node's module."""
     return _Builder(graph, shapes, call).branch((), range(len(graph.nodes)), list(graph.outputs))
 

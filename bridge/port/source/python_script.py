@@ -11,8 +11,8 @@ from torch import Tensor
 from bridge import __version__
 from bridge.diagram.ir import Diagram, Training
 from bridge.diagram.messages import element, space_text
-from bridge.port.source.expressions import quoted
-from bridge.port.source.names import Names, class_name, identifier
+from bridge.port.source.expressions import broken, docstring, quoted
+from bridge.port.source.names import CALLED, CLASSES, Names, class_name, identifier
 from bridge.port.source.outline import Class, argument_names, module_paths, outline
 from bridge.port.source.python_classes import class_text
 from bridge.port.source.python_layers import member_call, parameter_names
@@ -39,7 +39,7 @@ def python_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]])
         every = {**weights[name], **{path: weights[name][owner] for path, owner in part.graph.ties}}
         tensors.update(_tensors(part, module_paths(roots[name]), every))
     share(list(roots.values()))
-    called, names = {}, Names(("Model",))
+    called, names = {}, Names(CLASSES)
     homes = {id(made): name for name, root in roots.items() for made in classes([root])}
     for made in classes(list(roots.values())):
         called[id(made)] = names.new(class_name(made.branch, homes[id(made)]))
@@ -51,12 +51,13 @@ def python_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]])
         texts.append(class_text(made, called[id(made)], inputs, _about(told, made, of), called, ties))
     body = "\n\n".join([*texts, _model(told, {name: called[id(root)] for name, root in roots.items()})])
     helpers = [text for name, text in HELPERS.items() if f"{name}(" in body]
-    parts = [HEAD.format(name=diagram.name, version=__version__, data=_data(told)), *helpers, body, LOADING, DATA, MAIN]
+    head = HEAD.format(name=docstring(diagram.name), version=__version__, data=_data(told))
+    parts = [head, *helpers, body, LOADING, DATA, MAIN]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts), tensors
 
 
 def _inputs(told: Told, part: Part) -> list[str]:
-    names = Names()
+    names = Names(CALLED)
     return [names.new(identifier(space, "x")) for space in part.arrow.sources]
 
 
@@ -110,7 +111,7 @@ def _model(told: Told, names: Mapping[str, str]) -> str:
     lines.append("        losses = {")
     for compared in told.compared:
         text = loss_text(compared.agreement, *compared.sides, compared.mask, compared.spaces)
-        lines.append(f"            {quoted(compared.agreement.name)}: {text},")
+        lines.append(" " * 12 + broken(f"{quoted(compared.agreement.name)}: {text},", 12))
     lines.append("        }")
     terms = [_weighted(c.agreement.name, c.agreement.weight) for c in told.compared]
     lines += _sum("total", terms), "        return total, losses"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from bridge.port.source.expressions import Expression, atom
-from bridge.port.source.names import Names
+from bridge.port.source.names import CALLED, Names
 from bridge.port.source.outline import Class, Leaf, Reference, Step
 
 __all__ = ["Body", "Writer"]
@@ -101,7 +101,7 @@ class Body:
                 live.update(re.findall(r"[A-Za-z_]\w*", str(value)))
         own = not isinstance(step.member, Leaf) or step.member.call is not None
         wanted = ["x", *([step.name] if own and len(step.name) > 1 else []), "y", "z", "h", "u", "v", "w"]
-        name = next((w for w in wanted if w not in live), None) or Names(live).new("x")
+        name = next((w for w in wanted if w not in live | CALLED), None) or Names(live).new("x")
         self.names = {r: known for r, known in self.names.items() if known != name}
         self.names[reference] = name
         return name

@@ -23,7 +23,8 @@ from bridge.diagram.types import component_data_type, term_sources, term_spaces
 from bridge.errors import UnsupportedError
 from bridge.layers.definition import Shape
 from bridge.layers.graph import infer_shapes
-from bridge.port.source.names import Names, identifier
+from bridge.port.source.names import CALLED, Names, identifier
+from bridge.port.source.outline import MODULE_NAMES
 
 __all__ = ["Application", "Part", "Training", "training"]
 
@@ -92,7 +93,7 @@ def training(diagram: Diagram, detach: str = "{}.detach()") -> Training:
             queue += term.arguments
         elif isinstance(term, DetachTerm):
             queue.append(term.argument)
-    sources, names = term_sources(diagram, terms), Names(("batch", "losses", "total"))
+    sources, names = term_sources(diagram, terms), Names(("batch", "losses", "total", *CALLED))
     columns: dict[str, dict[str, str]] = {}
     texts: dict[int, str] = {}
     applied: dict[tuple[str, tuple[int, ...]], list[str]] = {}
@@ -131,7 +132,7 @@ def training(diagram: Diagram, detach: str = "{}.detach()") -> Training:
 
 
 def _parts(diagram: Diagram) -> list[Part]:
-    names, found = Names(), []
+    names, found = Names({*MODULE_NAMES, "Model"}), []
     for component in diagram.components:
         if not isinstance(component.body, LayerGraph):
             kind = type(component.body).__name__

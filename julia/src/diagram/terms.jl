@@ -27,6 +27,28 @@ moved(term::OutputTerm, place::Vector{Int}) = OutputTerm(term.arrow, place[term.
 moved(term::DetachTerm, place::Vector{Int}) = DetachTerm(place[term.argument])
 moved(term::ColumnTerm, ::Vector{Int}) = term
 
+# What names terms, with them at their new places.
+moved(a::Agreement, place::Vector{Int}) =
+    Agreement(a.name, place[a.left], place[a.right], a.divergence, a.weight, a.mask === nothing ? nothing : place[a.mask])
+moved(c::Commute, place::Vector{Int}) =
+    Commute(c.name, c.start isa Int ? place[c.start] : c.start, c.target, c.arrows, c.divergence, c.weight, c.pairing,
+            c.max_length, c.max_paths)
+moved(output::Output, place::Vector{Int}) = Output(output.name, place[output.term])
+
+"The places of some terms and of all that they are made of, ascending: arguments first."
+function below(terms::Vector{Term}, places)
+    found = Set{Int}(places)
+    stack = collect(found)
+    while !isempty(stack)
+        for argument in arguments(terms[pop!(stack)])
+            argument in found && continue
+            push!(found, argument)
+            push!(stack, argument)
+        end
+    end
+    return sort!(collect(found))
+end
+
 """
     post_order(terms, roots) -> (terms, place)
 

@@ -30,7 +30,7 @@ function bind(diagram::Diagram, placed::Dict{String,Runtime}, given)
     for c in diagram.components
         if c.body isa LayerGraph
             get(placed, c.name, JULIA) == TORCH || continue
-            has_torch() || throw(BridgeError(string(element("component", c.name)), "'julia', since no Python runs here",
+            reach_torch!() || throw(BridgeError(string(element("component", c.name)), "'julia', since no Python runs here",
                                              "a placement on 'torch'", "binding"))
             bound[c.name] = TorchInstance(c, parameter_type(diagram, c))
         else
@@ -53,9 +53,12 @@ function model_of(c::Component, given)
     c.body isa JuliaReference && return Instance(name, given === nothing ? registered(name) : given)
     where = string(element("component", c.name))
     given === nothing && (given = get(REGISTERED, name, nothing))
-    given === nothing && !has_torch() &&
-        throw(BridgeError(where, "a portable or a Julia component", "a PyTorch module, which Julia alone can't run"))
-    given === nothing && throw(BridgeError(where, "a module given as components = ($(repr(c.name)) => …,)", "none", "binding"))
+    reach_torch!() ||
+        throw(BridgeError(where, "a portable or a Julia component, or PythonCall loaded to run a module of Python's",
+                          "a PyTorch module, which Julia alone can't run", "binding"))
+    given === nothing &&
+        throw(BridgeError(where, "a module given as components = ($(repr(c.name)) => …,), or registered as $(quoted(name))",
+                          "none", "binding"))
     return TorchInstance(offer(given, where))
 end
 

@@ -22,7 +22,7 @@ julia> join((arrow.component for arrow in tie(build(d), "f", "g").arrows), ", ")
 """
 function tie(d::Diagram, owner::AbstractString, others::AbstractString...)
     d = canonical(d)
-    require_components(d, (owner, others...))
+    known_elements(d, "components" => (owner, others...))
     for name in others
         name == owner && refuse(element("component", owner), "other components to tie to it", quoted(name), "component")
         check_alike(component(d, owner), component(d, name))
@@ -65,8 +65,7 @@ one that shares nothing, and a name that a component has already.
 """
 function untie(d::Diagram, name::AbstractString, own::AbstractString = name)
     d = canonical(d)
-    haskey(arrows_by_name(d), name) ||
-        refuse_unknown(element("diagram", d.name), "arrow", name, sort!(collect(keys(arrows_by_name(d)))))
+    known_elements(d, "arrows" => name)
     shared = component(d, arrow(d, name).component)
     count(a -> a.component == shared.name, d.arrows) > 1 ||
         refuse(element("arrow", name), "an arrow that shares its component",

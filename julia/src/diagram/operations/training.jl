@@ -35,19 +35,9 @@ unfreeze(d::Diagram, components::AbstractString...) = with_training(d, component
 function with_training(d::Diagram, names, training::Training)
     d = canonical(d)
     isempty(names) && refuse(element("diagram", d.name), "the names of components", "none", "component")
-    require_components(d, names)
-    changed(c) = c.name in names ? Component(c.name, c.body, c.has_parameters, training) : c
+    chosen = known_elements(d, "components" => names)["components"]
+    changed(c) = c.name in chosen ? Component(c.name, c.body, c.has_parameters, training) : c
     return with_tables(d, Component[changed(c) for c in d.components], d.arrows)
-end
-
-"Refuse names that no component of the diagram has."
-function require_components(d::Diagram, names)
-    known = components_by_name(d)
-    for name in sort!(unique(names))
-        haskey(known, name) ||
-            refuse_unknown(element("diagram", d.name), "component", name, sort!(collect(keys(known))))
-    end
-    return nothing
 end
 
 "The diagram with other components and arrows, checked and canonical."

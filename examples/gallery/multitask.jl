@@ -1,0 +1,35 @@
+# multitask.py in Julia: the same diagram, trained without Python on printed digits.
+
+using DiagramBridge
+include("samples.jl")
+
+const CLASSES = ("digit" => 10, "parity" => 2, "below" => 2)
+
+"The setup, which Python glues, written in one; with layers in the place of PyTorch's backbone, Julia trains it alone."
+function diagram(network = TorchReference("backbone"))
+    d = Builder("multitask")
+    image, features = space!(d, "image"; row = 8, column = 8), space!(d, "features"; feature = 32)
+    shared = arrow!(d, "backbone", image, features, network)
+    for (name, classes) in CLASSES
+        logits = space!(d, "$(name)_logits"; choice = classes)
+        samples = source!(d, name; image = image, label = index!(d, "$(name)_label"; classes = classes))
+        head = arrow!(d, "$(name)_head", features, logits, Layers.linear(32, classes))
+        prediction = head(shared(samples.image))
+        agree!(d, prediction, samples.label; by = cross_entropy(), name = name)
+        output!(d, "$(name)_prediction", prediction)
+    end
+    return build(d)
+end
+
+backbone() = Layers.chain(Layers.flatten(), Layers.linear(64, 64), Layers.relu(), Layers.linear(64, 32), Layers.relu())
+
+function train(; epochs = 12)
+    objective, many, test = compile(diagram(backbone())), glyphs(500), glyphs(200; seed = 1)
+    data = (digit = few(many, 3), parity = (image = many.image, label = mod.(many.label, 2)),
+            below = (image = many.image, label = Int.(many.label .< 5)))
+    history = train!(objective, data; epochs = epochs, lr = 3e-3, progress = false)
+    share = accuracy(evaluate(objective, "digit_prediction", (digit = (image = test.image,),)), test.label)
+    return report("multitask", history, "held-out accuracy of the digits' task $share")
+end
+
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

@@ -13,9 +13,10 @@ import SHA
 import SHA: sha256
 
 export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Objective, Plan, TORCH, TorchReference, agree!,
-       arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, freeze, huber,
-       index!, info_nce, kl, load, load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, mse, output!, plan,
-       read_weights, save, save_checkpoint, save_weights, source!, space!, tie, train!, unfreeze, untie
+       arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine, cross_entropy, evaluate, freeze, from_flux,
+       huber, index!, info_nce, kl, load, load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, mse, output!, plan,
+       read_weights, save, save_checkpoint, save_weights, source!, space!, tie, to, to_flux, train!, unfreeze,
+       untie
 
 include("wire.jl")
 include("schema.jl")
@@ -156,6 +157,8 @@ include("objective/train.jl")
 include("objective/resume.jl")
 include("objective/requests.jl")
 include("objective/weights.jl")
+include("port/ported.jl")
+include("port/to.jl")
 include("warm_up.jl")
 
 include("precompile.jl")

@@ -1,4 +1,8 @@
-"""Run julia/test with the Julia that diagram-bridge would use: `python scripts/julia_tests.py`."""
+"""Run julia/test with the Julia that diagram-bridge would use, and once more with one that has Flux, if that is another:
+`python scripts/julia_tests.py`.
+
+Where PythonCall is there too it gets the Python that runs this.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,59 @@ import sys
 from pathlib import Path
 
 from bridge.julia import official
-from bridge.julia.find import choose, layout
+from bridge.julia.find import Candidate, Layout, candidates, choose, layout
 from bridge.julia.folders import depot_folder
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT, TESTS = ROOT / "julia", ROOT / "julia" / "test" / "runtests.jl"
+HAS_FLUX = 'exit(Base.find_package("Flux") === nothing ? 1 : 0)'
 
 
 def main() -> int:
     """Run the tests; returns Julia's exit status."""
     chosen = choose()
-    found = chosen.layout or layout(Path(chosen.where))
-    environment = found.environment()
+    status = run_tests(chosen)
+    if status or has_flux(chosen):
+        return status
+    other = next((found for found in candidates() if found.usable and has_flux(found)), None)
+    return status if other is None else run_tests(other)
+
+
+def run_tests(julia: Candidate) -> int:
+    """The exit status of the tests."""
+    print(f"Julia {julia.version} ({julia.name}): {TESTS.relative_to(ROOT)}", flush=True)
+    return subprocess.run([*command(julia), str(TESTS)], env=environment(julia), check=False).returncode
+
+
+def has_flux(julia: Candidate) -> bool:
+    """Whether the tests would find Flux there."""
+    return subprocess.run([*command(julia), "-e", HAS_FLUX], env=environment(julia), check=False).returncode == 0
+
+
+def command(julia: Candidate) -> list[str]:
+    """Julia with this package as its project."""
+    return [str(installation(julia).executable), "--startup-file=no", f"--project={PROJECT}"]
+
+
+def environment(julia: Candidate) -> dict[str, str]:
+    """What Julia finds its libraries, packages and Python by; what is set already stays."""
+    variables = installation(julia).environment()
     # An empty entry stands for Julia's own depots.
-    environment.setdefault("JULIA_DEPOT_PATH", f"{depot_folder()}{os.pathsep}")
-    if chosen.layout is None and (packages := official.ready().project) is not None:
-        environment.setdefault("JULIA_LOAD_PATH", os.pathsep.join(("@", str(packages), "@stdlib")))
-    project, tests = ROOT / "julia", ROOT / "julia" / "test" / "runtests.jl"
-    print(f"Julia {chosen.version} ({chosen.name}): {tests.relative_to(ROOT)}", flush=True)
-    command = [str(found.executable), "--startup-file=no", f"--project={project}", str(tests)]
-    return subprocess.run(command, env=environment, check=False).returncode
+    variables.setdefault("JULIA_DEPOT_PATH", f"{depot_folder()}{os.pathsep}")
+    # This package takes the place of the active project, whose packages are found behind it.
+    packages = official.ready().project if julia.how == "juliacall" else variables.get("JULIA_PROJECT")
+    if packages:
+        variables.setdefault("JULIA_LOAD_PATH", os.pathsep.join(("@", str(packages), "@stdlib")))
+    variables.setdefault("JULIA_CONDAPKG_BACKEND", "Null")
+    variables.setdefault("JULIA_PYTHONCALL_EXE", sys.executable)
+    return variables
+
+
+def installation(julia: Candidate) -> Layout:
+    """Where it is; juliacall's may be named by hand."""
+    if julia.layout is not None:
+        return julia.layout
+    return layout(Path(os.environ.get("PYTHON_JULIACALL_EXE") or julia.where))
 
 
 if __name__ == "__main__":

@@ -120,14 +120,15 @@ def test_a_juliacall_that_is_loaded_comes_first(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("DIAGRAM_BRIDGE_JULIA", str(imitate(tmp_path)))
 
     class Loaded:
-        CONFIG = {"inited": True, "exepath": "/some/julia"}  # noqa: RUF012
+        CONFIG = {"inited": False, "exepath": "/some/julia"}  # noqa: RUF012
+        Main = "Julia's"
 
         class Base:
             VERSION = "1.11.1"
 
     monkeypatch.setitem(sys.modules, "juliacall", Loaded)  # type: ignore[arg-type]
     assert (choose().name, choose().version, choose().where) == ("loaded juliacall", "1.11.1", "/some/julia")
-    Loaded.CONFIG["inited"] = False
+    del Loaded.Main  # imported with PYTHON_JULIACALL_INIT=no, and no Julia there
     assert choose().name == "DIAGRAM_BRIDGE_JULIA"
 
 

@@ -19,7 +19,7 @@ from bridge.errors import BridgeError
 from bridge.julia.structures import DATA_TYPES, DESCRIPTOR_SIZE
 from bridge.julia.tensors import PLAIN
 
-__all__ = ["descriptors", "symbols", "wanted_blas"]
+__all__ = ["blas_functions", "descriptors", "symbols", "wanted_blas"]
 
 _REFUSED = {
     (0, 8): torch.int8,
@@ -64,7 +64,7 @@ def symbols() -> dict[str, int]:
     # The type is the last field of an object's head, in every build of CPython.
     found["offsetof(PyObject, ob_type)"] = object.__basicsize__ - ctypes.sizeof(ctypes.c_void_p)
     found.update(_exchange())
-    found.update(_blas())
+    found.update(blas_functions())
     return found
 
 
@@ -96,7 +96,7 @@ def _torch_library() -> ctypes.CDLL | None:
     return None
 
 
-def _blas() -> dict[str, int]:
+def blas_functions() -> dict[str, int]:
     """torch's own matrix products (64-bit integers), so that both languages share one thread pool."""
     if wanted_blas() == "julia":
         return {}

@@ -181,7 +181,8 @@ def _by_executable(name: str, executable: Path) -> Candidate:
 def _loaded() -> Candidate | None:
     module = sys.modules.get("juliacall")
     config = getattr(module, "CONFIG", None)
-    if module is None or not isinstance(config, dict) or not config.get("inited"):
+    # Where Julia runs Python (PythonCall), juliacall has Julia's modules without having started it.
+    if module is None or not isinstance(config, dict) or not hasattr(module, "Main"):
         return None
     where = str(config.get("exepath") or "this process")
     version = str(module.Base.VERSION)

@@ -236,7 +236,7 @@ def _start_by_juliacall() -> _Started:
             juliacall = importlib.import_module("juliacall")
     except Exception as error:
         raise JuliaUnavailable("juliacall", "a Julia that it can start", f"{type(error).__name__}: {error}") from error
-    if not juliacall.CONFIG.get("inited"):
+    if not hasattr(juliacall, "Main"):
         raise JuliaUnavailable("juliacall", "to start Julia when it is imported", "PYTHON_JULIACALL_INIT=no")
     library = juliacall.CONFIG.get("lib") or ctypes.PyDLL(None)
     stack = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("jl_get_pgcstack", library))

@@ -74,8 +74,8 @@ def make_instance(request: control.Instantiate, offered: dict[str, tuple[str, nn
     return Instance(*offered.pop(request.reference))
 
 
-def describe_instance(instance: Instance, number: int) -> control.Instantiated:
-    """The answer to Julia: where each parameter and buffer is.
+def describe_instance(instance: Instance) -> control.Instantiated:
+    """The answer to Julia but for its number: where each parameter and buffer is.
 
     Raises UnsupportedError, naming it, for one that Julia's arrays can't lie over.
     """
@@ -83,7 +83,7 @@ def describe_instance(instance: Instance, number: int) -> control.Instantiated:
         describe_variable(path, tensor, f"{path!r} of {instance.name}", buffer)
         for path, tensor, buffer in variables(instance.module)
     ]
-    return control.Instantiated(id=number, variables=described)
+    return control.Instantiated(variables=described)
 
 
 def variables(module: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:

@@ -148,7 +148,9 @@ class VTable:
             return control.Response(handshake=_shake(request.hello))
         if which == "instantiate":
             instance = make_instance(request.instantiate, self._offered)
-            return control.Response(instantiated=describe_instance(instance, self.hold(instance)))
+            described = describe_instance(instance)  # which may refuse it
+            described.id = self.hold(instance)
+            return control.Response(instantiated=described)
         if which == "load":
             instances = [self._of_kind(Instance, number) for number in request.load.instances]
             island = TorchIsland.of_fragment(request.load, instances)

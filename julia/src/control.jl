@@ -29,10 +29,7 @@ function hello(h::Schema.Hello)
     addresses = Dict(s.name => s.address for s in h.symbols)
     set_python!(addresses)
     use_torch!(addresses)
-    if haskey(addresses, "sgemm_64_") && haskey(addresses, "dgemm_64_")
-        set_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]), Ptr{Cvoid}(addresses["dgemm_64_"]))
-        SHARED[] = VERSION >= v"1.7" && blas_name() != "julia" && share_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]))
-    end
+    use_blas!(addresses)
     return Schema.Handshake(; sizes..., engine = engine_name(),
                             engine_version = string(last(first(engine_versions(ENGINES[engine_name()])))),
                             julia_version = string(VERSION), blas = blas_name(), data_types = [data_type(T) for T in ELEMENT_TYPES])

@@ -57,10 +57,10 @@ const INTERRUPTION = Ref(false)
 
 Let Ctrl-C through. A component that computes for long calls this now and then, from the thread that Python called:
 if Python has received a signal the computation unwinds, and `KeyboardInterrupt` is raised there.
-Without Python in the process it does nothing.
+Without Python in the process, and without its lock, it does nothing.
 """
 function checkpoint()
-    PYTHON.check_signals == C_NULL && return nothing
+    PYTHON.check_signals != C_NULL && holds_gil() || return nothing
     ccall(PYTHON.check_signals, Cint, ()) == 0 && return nothing
     INTERRUPTION[] = true
     throw(Interrupted())

@@ -1,6 +1,14 @@
 # One BLAS for the whole process: from Julia 1.7 on its linear algebra, and so Flux's, goes to the library that torch uses.
 # Two libraries have two pools of threads, which fight over the cores when the languages take turns.
 
+"Use the products of the caller's BLAS, if its addresses are among these, everywhere that they can be used."
+function use_blas!(addresses::Dict{String,UInt64})
+    haskey(addresses, "sgemm_64_") && haskey(addresses, "dgemm_64_") || return nothing
+    set_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]), Ptr{Cvoid}(addresses["dgemm_64_"]))
+    SHARED[] = VERSION >= v"1.7" && blas_name() != "julia" && share_blas!(Ptr{Cvoid}(addresses["sgemm_64_"]))
+    return nothing
+end
+
 """
     share_blas!(address) -> Bool
 

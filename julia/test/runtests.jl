@@ -17,6 +17,7 @@ using Test
     include("spatial.jl")
     include("engine.jl")
     include("shared_blas.jl")
+    include("torch.jl")
     include("flux.jl")
     include("divergences.jl")
     include("order.jl")
@@ -24,4 +25,5 @@ using Test
     include("json.jl")
     include("checkpoint.jl")
     include("progress.jl")
+    include("pythoncall.jl") # the last one: it has Julia use torch's BLAS
 end

@@ -11,7 +11,7 @@ evaluate(o::Objective, output::AbstractString, batch; seed::Integer = 0) =
 
 # `diagram` is the objective's with more outputs.
 function evaluate(o::Objective, diagram::Diagram, output::String, batch, seed::UInt64)
-    give_back()
+    begin_pass()
     e = get!(() -> Evaluation(o, diagram, output), o.evaluations, (output, digest(diagram)))
     tape = open_tape(e.island, read_batch(e.loads, batch), Array[o.parameters[k].array for k in e.used],
                      Array[o.buffers[k].array for k in e.used_buffers])

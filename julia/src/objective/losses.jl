@@ -85,7 +85,7 @@ end
 
 "Every application on its tape."
 function forward_pass(o::Objective, batch, flags::UInt32, seed::Integer)
-    give_back()
+    begin_pass()
     tick!(o.island.workspace)
     tape = open_tape(o.island, read_batch(o.loads, batch), Array[o.parameters[k].array for k in o.used],
                      Array[o.buffers[k].array for k in o.used_buffers])

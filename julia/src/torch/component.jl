@@ -28,6 +28,10 @@ function TorchInstance(c::Component, T::DataType)
     return TorchInstance(ask_torch(Schema.Request(instantiate = request)).instantiated, true)
 end
 
+"A copy of what `offer` takes, with parameters of its own, and the name that it has in messages."
+function copied end
+function called end
+
 "An array over the memory of a variable of Python's."
 function shared_array(v::Schema.Variable)
     dims = Tuple(Int.(reverse(v.shape)))
@@ -45,4 +49,4 @@ The reference under which Python offers a module to `TorchInstance`; errors call
 has a method for Python's objects.
 """
 offer(object, name::String) =
-    throw(BridgeError(name, "a torch.nn.Module, in a Julia that has loaded PythonCall", "a $(typeof(object))"))
+    throw(BridgeError(name, "a torch.nn.Module, in a Julia that has loaded PythonCall", "a $(typeof(object))", "binding"))

@@ -15,13 +15,30 @@ const TORCH_SYMBOLS = ("torch.control", "torch.forward", "torch.backward", "torc
 
 has_torch() = TORCH_FUNCTIONS.control != C_NULL
 
+# Where Julia started first, what gives the addresses that else a handshake brings: the extension for PythonCall sets it.
+const FIND_TORCH = Ref{Any}(nothing)
+
+"Whether torch can be called. A Python that PythonCall runs is asked for its vtable when it is first needed."
+function reach_torch!()
+    (has_torch() || FIND_TORCH[] === nothing) && return has_torch()
+    addresses = Base.invokelatest(FIND_TORCH[])::Dict{String,UInt64}
+    use_blas!(addresses)
+    use_torch!(addresses)
+    return true
+end
+
 "Take Python's vtable, by the names of `TORCH_SYMBOLS`, and compare what both sides think of the structures."
 function use_torch!(addresses::Dict{String,UInt64})
     for (name, field) in zip(TORCH_SYMBOLS, fieldnames(TorchFunctions))
         setfield!(TORCH_FUNCTIONS, field, Ptr{Cvoid}(get(addresses, name, UInt64(0))))
     end
     has_torch() || return nothing
-    ask_torch(Schema.Request(hello = Schema.Hello(; structure_sizes()...)))
+    try
+        ask_torch(Schema.Request(hello = Schema.Hello(; structure_sizes()...)))
+    catch
+        TORCH_FUNCTIONS.control = C_NULL
+        rethrow()
+    end
     return nothing
 end
 
@@ -63,9 +80,11 @@ function torch_failure(f::Schema.Failure)
     return e
 end
 
+holds_gil() = TORCH_FUNCTIONS.holds_gil != C_NULL && ccall(TORCH_FUNCTIONS.holds_gil, Cint, ()) == 1
+
 # Waiting for Python's lock would freeze a process whose other thread holds it and waits for this one.
 function check_gil()
-    ccall(TORCH_FUNCTIONS.holds_gil, Cint, ()) == 1 && return nothing
+    holds_gil() && return nothing
     throw(BridgeError("a torch component", "a call from the thread that holds Python's lock",
                       "one from thread $(Threads.threadid())"))
 end

@@ -22,20 +22,31 @@ const ENDED = Ended[]
 # Tapes whose memory some tensor in Python still looks at (a module has kept its input).
 const BUSY_TAPES = TorchTape[]
 
-"The number of something of Python's that lives as long as this object."
+"The number of something of Python's that lives as long as this object, or one of the arrays over its memory."
 mutable struct TorchHandle
     id::UInt64
+    holders::Vector{WeakRef} # the handle, and the arrays
 end
 
-# Numbers of Python's, each with what keeps it: a handle, and arrays over its memory.
-const TORCH_HANDLES = Tuple{UInt64,Vector{WeakRef}}[]
+"A number of Python's, what keeps it, and memory of Julia's that Python may look at until it is released."
+struct HeldInTorch
+    id::UInt64
+    holders::Vector{WeakRef}
+    memory::Vector{Array}
+end
+
+const TORCH_HANDLES = HeldInTorch[]
 
 "Hold something of Python's for as long as the handle lives, or one of the arrays, which lie over its memory."
-function TorchHandle(id::UInt64, arrays::Vector{<:Array})
-    handle = TorchHandle(id)
-    push!(TORCH_HANDLES, (id, [WeakRef(handle); [WeakRef(storage(a)) for a in arrays]]))
+function TorchHandle(id::UInt64, arrays::Vector{<:Array}, memory::Vector{Array} = Array[])
+    handle = TorchHandle(id, WeakRef[])
+    push!(handle.holders, WeakRef(handle))
+    push!(TORCH_HANDLES, HeldInTorch(id, handle.holders, memory))
+    keep_for!(handle, arrays)
     return handle
 end
+
+keep_for!(handle::TorchHandle, arrays) = append!(handle.holders, [WeakRef(storage(a)) for a in arrays])
 
 # From 1.11 on an array may be gone while another one shares its memory.
 storage(a::Array) = VERSION >= v"1.11" ? getfield(getfield(a, :ref), :mem) : a
@@ -46,7 +57,7 @@ storage(a::Array) = VERSION >= v"1.11" ? getfield(getfield(a, :ref), :mem) : a
 Let Python release what has ended and what nobody refers to any more.
 """
 function give_back()
-    has_torch() || return nothing
+    has_torch() && holds_gil() || return nothing
     while !isempty(ENDED)
         ended = last(ENDED)
         while !isempty(ended.tapes)
@@ -61,8 +72,14 @@ function give_back()
         pop!(ENDED)
     end
     isempty(BUSY_TAPES) || release_all!(release_tape, BUSY_TAPES)
-    release_all!(((id, holders),) -> all(h -> h.value === nothing, holders) && call_release(id), TORCH_HANDLES)
+    release_all!(h -> all(holder -> holder.value === nothing, h.holders) && call_release(h.id), TORCH_HANDLES)
     return nothing
+end
+
+"Before each pass: what ended is given back, and an interrupt that another pass ended with is over."
+function begin_pass()
+    INTERRUPTION[] = false
+    return give_back()
 end
 
 release_tape(tape::TorchTape) = call_release(tape.id)

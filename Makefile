@@ -3,6 +3,8 @@
 #   make demo     the demonstration: sets up .venv and a Julia, trains, prints its figures
 #   make test     lint, types, generated code, Julia tests, Python tests
 #   make lint     ruff and mypy
+#   make gallery  all examples of examples/gallery with five seeds, and a page of them
+#   make browser  looks at the page of a diagram in Chromium, if that is installed
 #   make bench    the benchmarks
 #   make clean    removes .venv and caches (not the Julia in the data folder)
 
@@ -14,7 +16,7 @@ READY := .venv/ready
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint types generated julia-tests python-tests bench julia clean
+.PHONY: demo test lint types generated julia-tests python-tests gallery browser bench julia clean
 .DELETE_ON_ERROR:
 
 demo: $(READY) julia
@@ -40,6 +42,12 @@ julia-tests: $(READY) julia
 # One thread each: processes whose threads wait for each other's cores are slower than one core.
 python-tests: $(READY) julia
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+gallery: $(READY) julia
+	OMP_NUM_THREADS=1 $(BIN)/python -m examples.gallery --seeds 5 -o build/gallery
+
+browser: $(READY)
+	$(BIN)/python -m scripts.browser_check -o build/browser
 
 bench: $(READY) julia
 	$(BIN)/python -m benchmarks.crossing --json

@@ -122,6 +122,11 @@ def pop(path: str) -> Edit:
     return lambda m: at(m, path.split("/")).pop()
 
 
+def tie(path: str, owner: str) -> Edit:
+    """An edit that ties a parameter of the head."""
+    return lambda m: at(m, ["components", "head", "graph"]).ties.add(path=path, owner=owner)
+
+
 def both(*edits: Edit) -> Edit:
     """One edit after the other."""
 
@@ -276,6 +281,10 @@ def meaningless() -> Iterator[BadFile]:
     yield changed("layer_shape.pb", shape, f"arrow 'head', {where}", "an input whose last axis has size 17", "(16,)")
     ahead = put(f"{LINEAR}/inputs/0", 1)
     yield changed("value_ahead.pb", ahead, where, "values that were made before it", "input 1, of 1 values")
+    where, tied = "component 'head', tie '0.bias'", "0.weight', a parameter of shape (10, 16)"
+    yield changed("unknown_tie.pb", tie("0.bias", "0.scale"), where, "parameters or buffers of the graph", "'0.scale'")
+    yield changed("tie_shape.pb", tie("0.bias", "0.weight"), where, "a parameter of shape (10,)", tied)
+    yield changed("tie_ahead.pb", tie("0.bias", "0.bias"), where, "an owner that comes before it", "'0.bias'")
     arity, where = append("arrows/ensemble/sources", "logits"), "arrow 'ensemble', component 'ensemble'"
     yield changed("arity.pb", arity, where, "2 source spaces", "3")
 

@@ -96,6 +96,15 @@ DIVERGENCES = {
 }
 
 
+def tied() -> LayerGraph:
+    """Two maps with one matrix, and two norms with the same running statistics."""
+    g = GraphBuilder()
+    x = g(layers.batch_norm(3), g(layers.linear(3, 3), *g.inputs))
+    x = g(layers.batch_norm(3), g(layers.linear(3, 3), x), name="norm")
+    ties = {f"norm.running_{name}": f"1.running_{name}" for name in ("mean", "var")}
+    return g.build(x, ties={**ties, "2.weight": "0.weight"})
+
+
 def of_layer(body: Layer | LayerGraph) -> Callable[[Builder], None]:
     """A component of one layer before a trainable one."""
 
@@ -355,6 +364,7 @@ def distillation(d: Builder) -> None:
 
 WRITERS: dict[str, Callable[[Builder], object]] = {
     **{f"layer_{name}": of_layer(body) for name, body in LAYERS.items()},
+    "ties": of_layer(tied()),
     **{f"layer_{name}": of_spatial(layer, shape) for name, (layer, shape) in SPATIAL.items()},
     **{f"divergence_{name}": of_divergence(name) for name in DIVERGENCES},
     "empty": lambda d: None,

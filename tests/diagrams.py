@@ -17,10 +17,11 @@ from bridge import layers
 from bridge.diagram.builder import ArrowHandle, Builder, SourceHandle, Term
 from bridge.diagram.divergences import DIVERGENCES, element_axes
 from bridge.diagram.handles import detach
-from bridge.diagram.ir import Axis, Commute, Diagram, Divergence, Layer, LayerGraph, Space
+from bridge.diagram.ir import Axis, Commute, Diagram, Divergence, Layer, LayerGraph, Space, ties
 from bridge.diagram.routes import count_paths
 from bridge.errors import DiagramError
 from bridge.layers.build import GraphBuilder, Value
+from bridge.layers.graph import parameters
 
 FORBIDDEN = ".,()[]{}~#/\\\"'`;\x7f"
 NAME_CHARACTERS = st.characters(min_codepoint=0x21, exclude_characters=FORBIDDEN, exclude_categories=["Cs"])
@@ -66,7 +67,15 @@ def layer_graphs(draw: st.DrawFn, sources: Sequence[Space], targets: Sequence[Sp
     """
     graph = GraphBuilder(len(sources))
     outputs = [draw(to_target(graph, sources, target)) for target in targets]
-    return graph.build(*outputs)
+    return draw(with_ties(graph.build(*outputs)))
+
+
+@st.composite
+def with_ties(draw: st.DrawFn, graph: LayerGraph) -> LayerGraph:
+    """The graph with some parameters that are earlier ones of their shape."""
+    first: dict[tuple[int, ...], str] = {}
+    alike = [(p.name, first[p.shape]) for p in parameters(graph) if first.setdefault(p.shape, p.name) != p.name]
+    return replace(graph, ties=ties(tie for tie in alike if draw(st.booleans())))
 
 
 @st.composite

@@ -217,3 +217,22 @@ def five() -> dict[str, tuple[nn.Module, list[Tensor]]]:
         "u-net": (UShape(), [image]),
         "mixer": (Mixer(), [image]),
     }
+
+
+class Tongue(nn.Module):
+    """A language model whose words go in and come out by one matrix, and whose cell is applied three times."""
+
+    def __init__(self, words: int = 7, width: int = 4) -> None:
+        super().__init__()
+        self.words = nn.Embedding(words, width)
+        self.cell = nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(5), nn.Tanh())
+        self.read = nn.LSTM(width, width, batch_first=True)
+        self.say = nn.Linear(width, words)
+        self.say.weight = self.words.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.words(x)
+        for _ in range(3):
+            x = x + self.cell(x)
+        x = self.read(self.read(x)[0])[0]
+        return self.say(x)

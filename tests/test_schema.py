@@ -105,7 +105,8 @@ def component(c: ir.Component) -> bytes:
     for node in body.nodes:
         layer = text(1, node.layer.operation) + number(2, node.layer.version) + attributes(3, node.layer.attributes)
         graph += block(2, text(1, node.name) + block(2, layer) + packed(3, node.inputs) + number(4, node.outputs))
-    return head + block(4, graph + packed(3, body.outputs))
+    ties = b"".join(block(4, text(1, path) + text(2, owner)) for path, owner in body.ties)
+    return head + block(4, graph + packed(3, body.outputs) + ties)
 
 
 def term(t: ir.Term) -> bytes:

@@ -16,6 +16,7 @@ from bridge import layers
 from bridge.diagram.builder import Builder
 from bridge.diagram.ir import Diagram, LayerGraph
 from bridge.errors import DiagramError
+from tests.diagrams import with_ties
 
 # Two spaces of one type, to see that spaces compose by name and not by type.
 SHAPES: dict[str, tuple[int, ...]] = {"u": (3,), "v": (3,), "m": (2, 3), "s": ()}
@@ -119,7 +120,7 @@ def trainable_diagrams(draw: Any, *, portable: bool | None = False) -> Trainable
         if portable is not False and twins and draw(st.booleans()):  # another arrow of the same component
             component, frozen = twins[0], None
         elif is_graph:
-            component, frozen = d.component(f"c{number}", portable_mixer(*shapes), frozen=frozen), None
+            component, frozen = d.component(f"c{number}", draw(with_ties(portable_mixer(*shapes))), frozen=frozen), None
         elif portable is None:
             component, frozen = d.component(f"c{number}", Mixer(*shapes, learns), frozen=frozen), None
         else:

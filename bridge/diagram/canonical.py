@@ -28,6 +28,7 @@ from bridge.diagram.ir import (
     Source,
     Space,
     attributes,
+    ties,
 )
 from bridge.diagram.names import with_names
 from bridge.diagram.terms import post_order
@@ -139,15 +140,15 @@ def resolved_divergence(divergence: Divergence, left: Space) -> Divergence:
 
 
 def resolved_body(component: Component) -> Body:
-    """The body with the attributes of its layers sorted."""
+    """The body with its ties, and the attributes of its layers, sorted."""
     if not isinstance(component.body, LayerGraph):
         return component.body
-    nodes = component.body.nodes
+    nodes, tied = component.body.nodes, ties(component.body.ties)
     layers = [resolved_layer(node.layer) for node in nodes]
-    if all(layer is node.layer for layer, node in zip(layers, nodes, strict=True)):
+    if tied == component.body.ties and all(layer is node.layer for layer, node in zip(layers, nodes, strict=True)):
         return component.body
     made = (replace(node, layer=layer) for layer, node in zip(layers, nodes, strict=True))
-    return replace(component.body, nodes=tuple(made))
+    return replace(component.body, nodes=tuple(made), ties=tied)
 
 
 def resolved_layer(layer: Layer) -> Layer:

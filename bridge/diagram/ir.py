@@ -6,7 +6,7 @@ builder, a file or an operation is in canonical form (`bridge.diagram.canonical`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -22,6 +22,14 @@ def attributes(values: Mapping[str, AttributeValue]) -> Attributes:
     (('bias', True), ('out', 3))
     """
     pairs = ((k, v + 0.0 if isinstance(v, float) else v) for k, v in values.items())
+    return tuple(sorted(pairs, key=lambda pair: pair[0].encode()))
+
+
+Ties: TypeAlias = "tuple[tuple[str, str], ...]"
+
+
+def ties(pairs: Iterable[tuple[str, str]]) -> Ties:
+    """Sort pairs of paths, of a parameter and of its owner, by the first (UTF-8 bytes)."""
     return tuple(sorted(pairs, key=lambda pair: pair[0].encode()))
 
 
@@ -128,11 +136,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class LayerGraph:
-    """A straight-line program of layers. Values are numbered: inputs first, then each node's outputs in order."""
+    """A straight-line program of layers. Values are numbered: inputs first, then each node's outputs in order.
+
+    `ties` are pairs of paths: a parameter or buffer, and its owner, the one before it that it is.
+    """
 
     inputs: int
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
+    ties: Ties = ()
 
 
 @dataclass(frozen=True, slots=True)

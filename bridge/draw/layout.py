@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.draw.picture import Box, Picture
 from bridge.errors import UnsupportedError
@@ -11,6 +12,8 @@ __all__ = ["Layout", "layout", "size_of"]
 
 MARGIN, GAP = 24, 40
 CHARACTER = 7.2
+ROUNDS = 8
+"""How often the layers are gone through for fewer crossings; more rounds hardly find any."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def layout(made: Picture) -> Layout:
     for edge in joined.values():
         edge.view = EdgeViewer()
     graph = Graph(list(vertices.values()), list(joined.values()))
+    visits = visited(made)
     places: dict[str, tuple[float, float]] = {}
     routes: dict[tuple[str, str], list[tuple[float, float]]] = {}
     top = 0.0
@@ -58,7 +62,8 @@ def layout(made: Picture) -> Layout:
         placer.route_edge = route_with_lines
         roots = [vertex for vertex in part.sV if vertex.data.startswith("source ")]
         placer.init_all(roots=roots or None)
-        placer.draw(4)
+        arrange(placer, visits)
+        placer.draw(ROUNDS)
         inside = {vertex.data: (vertex.view.xy[1], vertex.view.xy[0]) for vertex in part.sV}
         halves = {id_: (size_of(made.boxes[id_])[0] / 2, size_of(made.boxes[id_])[1] / 2) for id_ in inside}
         turns = [(y, x) for edge in part.sE for x, y in getattr(edge.view, "_pts", [])[1:-1]]
@@ -79,3 +84,32 @@ def layout(made: Picture) -> Layout:
         paths.append([places[line.start], *between, places[line.end]])
     width = max((x + size_of(made.boxes[id_])[0] / 2 for id_, (x, _) in places.items()), default=0) + MARGIN
     return Layout(places, paths, width, max(top - GAP, 0) + 2 * MARGIN)
+
+
+def visited(made: Picture) -> dict[str, int]:
+    """When a walk from the sources along the lines first comes to each box, the first end first."""
+    ends: dict[str, list[str]] = {}
+    for line in made.lines:
+        ends.setdefault(line.start, []).append(line.end)
+    order: dict[str, int] = {}
+    starts = sorted(made.boxes, key=lambda id_: made.boxes[id_].kind != "source")
+    waiting = starts[::-1]
+    while waiting:
+        id_ = waiting.pop()
+        if id_ not in order:
+            order[id_] = len(order)
+            waiting += ends.get(id_, [])[::-1]
+    return order
+
+
+def arrange(placer: Any, visits: dict[str, int]) -> None:
+    """Begin with layers in the order of the walk: what belongs together is side by side, and crossings are found from there.
+
+    A line that passes through a layer has the place of its end.
+    """
+    passing: dict[Any, Any] = {
+        turn: edge.v[1] for edge, turns in placer.ctrls.items() for turn in turns.values() if turn not in edge.v
+    }
+    for layer in placer.layers:
+        layer.sort(key=lambda vertex: visits[passing[vertex].data if vertex in passing else vertex.data])
+        layer.setup(placer)

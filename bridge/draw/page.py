@@ -1,4 +1,7 @@
-"""A page that shows a picture in a browser: pointing at an agreement lights up its two sides. It needs no network."""
+"""A page that shows a picture in a browser: pointing at an agreement lights up its two sides, and a click holds them lit.
+
+It needs no network. `scripts/browser_check.py` looks at it in a real browser.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,20 @@ function light(box) {
     }
   }
 }
+let held = null;
 for (const box of boxes) {
   box.addEventListener('pointerenter', () => light(box));
-  box.addEventListener('pointerleave', clear);
+  box.addEventListener('pointerleave', () => held ? light(held) : clear());
 }
-let scale = 1, x = 0, y = 0, from = null;
+main.addEventListener('click', event => {
+  if (moved) return;
+  held = event.target.closest('[data-id]');
+  held ? light(held) : clear();
+});
+const width = picture.width.baseVal.value, height = picture.height.baseVal.value;
+const fitting = Math.min(main.clientWidth / width, (main.clientHeight - 44) / height);
+let scale = Math.min(1.6, Math.max(0.7, fitting)); // all of it, unless it would be too small to read
+let x = Math.max(0, (main.clientWidth - width * scale) / 2), y = 0, from = null, moved = false;
 const move = () => { picture.style.transform = `translate(${x}px, ${y}px) scale(${scale})`; };
 main.addEventListener('wheel', event => {
   event.preventDefault();
@@ -52,14 +64,16 @@ main.addEventListener('wheel', event => {
   y = event.clientY - top - (event.clientY - top - y) * scale / before;
   move();
 }, { passive: false });
-main.addEventListener('pointerdown', event => { from = [event.clientX - x, event.clientY - y]; });
+main.addEventListener('pointerdown', event => { from = [event.clientX - x, event.clientY - y]; moved = false; });
 window.addEventListener('pointermove', event => {
   if (!from) return;
+  moved = true;
   x = event.clientX - from[0];
   y = event.clientY - from[1];
   move();
 });
 window.addEventListener('pointerup', () => { from = null; });
+move();
 """
 
 

@@ -43,7 +43,8 @@ def svg(made: Picture) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" viewBox="0 0 {size}" width="{placed.width:.0f}" '
         f'height="{placed.height:.0f}" role="img" aria-label="{escape(made.name)}">',
         f"<title>{escape(made.name)}</title><style>{STYLE}</style>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+        'markerUnits="userSpaceOnUse" orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="#888"/></marker></defs>',
     ]
     parts += drawn_lines(made, placed)

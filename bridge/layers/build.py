@@ -17,12 +17,13 @@ A graph that branches is written value by value:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bridge.diagram.attributes import check_attributes
 from bridge.diagram.ir import Layer, LayerGraph, Node
+from bridge.diagram.ir import ties as sorted_ties
 from bridge.diagram.messages import type_text
 from bridge.errors import DiagramError
 from bridge.layers.graph import check_graph
@@ -63,10 +64,19 @@ class GraphBuilder:
         made = tuple(Value(self, number) for number in range(self.values - outputs, self.values))
         return made[0] if outputs == 1 else made
 
-    def build(self, *outputs: Value) -> LayerGraph:
-        """The graph with these values as its outputs, checked."""
+    def build(self, *outputs: Value, ties: Mapping[str, str] | None = None) -> LayerGraph:
+        """The graph with these values as its outputs, checked. `ties` say which parameters are earlier ones.
+
+        >>> from bridge.layers import linear
+        >>> from bridge.layers.graph import parameters
+        >>> g = GraphBuilder()
+        >>> graph = g.build(g(linear(3, 3), g(linear(3, 3), *g.inputs)), ties={"1.weight": "0.weight"})
+        >>> [parameter.name for parameter in parameters(graph)]
+        ['0.weight', '0.bias', '1.bias']
+        """
         self.require_own(outputs)
-        graph = LayerGraph(len(self.inputs), tuple(self.nodes), tuple(value.number for value in outputs))
+        numbers = tuple(value.number for value in outputs)
+        graph = LayerGraph(len(self.inputs), tuple(self.nodes), numbers, sorted_ties((ties or {}).items()))
         check_graph(graph, "layer graph")
         return graph
 
@@ -100,16 +110,20 @@ def chain(*parts: Layer | LayerGraph) -> LayerGraph:
 
     Raises DiagramError where a part takes or makes several values.
     """
-    builder = GraphBuilder(1)
+    builder, ties = GraphBuilder(1), dict[str, str]()
     (value,) = builder.inputs
     for place, part in enumerate(parts):
         graph = as_graph(part)
         if graph.inputs != 1 or len(graph.outputs) != 1:
             found = f"{graph.inputs} and {len(graph.outputs)} in part {place}"
             raise DiagramError("chain", "parts with one input and one output", found, "layer")
-        values = [value]
+        values, names = [value], dict[str, str]()
         for node in graph.nodes:
+            names[node.name] = str(len(builder.nodes))
             made = builder(node.layer, *(values[i] for i in node.inputs))
             values += made if isinstance(made, tuple) else (made,)
+        for path, owner in graph.ties:
+            one, two = ([names[node], inner] for node, inner in (name.split(".") for name in (path, owner)))
+            ties[".".join(one)] = ".".join(two)
         value = values[graph.outputs[0]]
-    return builder.build(value)
+    return builder.build(value, ties=ties)

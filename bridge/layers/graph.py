@@ -15,30 +15,45 @@ from bridge.errors import DiagramError
 from bridge.layers.definition import FLOAT, InputKind, Parameter, Shape, check_parameter_sizes
 from bridge.layers.table import definition
 
-__all__ = ["buffers", "check_graph", "infer_shapes", "input_kinds", "node_element", "parameters"]
+__all__ = [
+    "buffers",
+    "check_graph",
+    "infer_shapes",
+    "input_kinds",
+    "node_buffers",
+    "node_element",
+    "node_parameters",
+    "parameters",
+]
 
 
 def parameters(graph: LayerGraph) -> tuple[Parameter, ...]:
-    """The parameters of a graph by path, in node order and then in the layer table's order.
+    """The parameters of a graph by path, in node order and then in the layer table's order; a tied one is its owner.
 
     >>> from bridge.layers import chain, linear, relu
     >>> [p.name for p in parameters(chain(linear(4, 3), relu(), linear(3, 2, bias=False)))]
     ['0.weight', '0.bias', '2.weight']
     """
-    return tuple(
-        Parameter(f"{node.name}.{parameter.name}", parameter.shape, parameter.initial)
-        for node in graph.nodes
-        for parameter in definition(node.layer).parameters(dict(node.layer.attributes))
-    )
+    tied = dict(graph.ties)
+    return tuple(p for node in graph.nodes for p in node_parameters(node) if p.name not in tied)
 
 
 def buffers(graph: LayerGraph) -> tuple[Parameter, ...]:
     """The buffers of a graph by path, in the same order."""
-    return tuple(
-        Parameter(f"{node.name}.{buffer.name}", buffer.shape, buffer.initial)
-        for node in graph.nodes
-        for buffer in definition(node.layer).buffers(dict(node.layer.attributes))
-    )
+    tied = dict(graph.ties)
+    return tuple(b for node in graph.nodes for b in node_buffers(node) if b.name not in tied)
+
+
+def node_parameters(node: Node) -> tuple[Parameter, ...]:
+    """The parameters of a node by path, tied ones too."""
+    found = definition(node.layer).parameters(dict(node.layer.attributes))
+    return tuple(Parameter(f"{node.name}.{p.name}", p.shape, p.initial) for p in found)
+
+
+def node_buffers(node: Node) -> tuple[Parameter, ...]:
+    """The buffers of a node by path, tied ones too."""
+    found = definition(node.layer).buffers(dict(node.layer.attributes))
+    return tuple(Parameter(f"{node.name}.{b.name}", b.shape, b.initial) for b in found)
 
 
 def input_kinds(graph: LayerGraph) -> tuple[tuple[InputKind, Node | None], ...]:
@@ -89,6 +104,34 @@ def check_graph(graph: LayerGraph, where: str) -> None:
         if value in inputs and inputs[value][0].name != FLOAT.name:
             found = f"input {value}, {inputs[value][0].text} of node {quote(inputs[value][1].name)}"
             raise DiagramError(f"{where}, output", FLOAT.text, found, "layer")
+    if graph.ties:
+        check_ties(graph, where)
+
+
+def check_ties(graph: LayerGraph, where: str) -> None:
+    """Refuse a tie of or to what is not there, to what comes later or is tied itself, and between different shapes."""
+    known: dict[str, tuple[int, str, tuple[int, ...]]] = {}
+    for node in graph.nodes:
+        for kind, found in (("parameter", node_parameters(node)), ("buffer", node_buffers(node))):
+            known.update([(p.name, (len(known) + k, kind, p.shape)) for k, p in enumerate(found)])
+    tied: dict[str, str] = {}
+    for path, owner in graph.ties:
+        element = f"{where}, tie {quote(path)}"
+        for name in (path, owner):
+            if name not in known:
+                raise DiagramError(element, "parameters or buffers of the graph", quote(name), "unknown")
+        if path in tied:
+            raise DiagramError(element, "one owner", f"{quote(tied[path])} and {quote(owner)}", "duplicate")
+        tied[path] = owner
+        (place, kind, shape), (first, other, size) = known[path], known[owner]
+        if (kind, shape) != (other, size):
+            expected = f"a {kind} of shape {shape_text(shape)}"
+            raise DiagramError(element, expected, f"{quote(owner)}, a {other} of shape {shape_text(size)}", "layer")
+        if first >= place:
+            raise DiagramError(element, "an owner that comes before it", quote(owner), "layer")
+    for path, owner in graph.ties:
+        if owner in tied:
+            raise DiagramError(f"{where}, tie {quote(path)}", "an owner that is not tied itself", quote(owner), "layer")
 
 
 def check_node(node: Node, values: int, where: str) -> None:

@@ -95,6 +95,8 @@ def _export(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
         with warnings.catch_warnings(), _whole_attention(), _quiet():
             warnings.simplefilter("ignore")
             return torch.export.export(module, inputs)
+    except PortError:
+        raise
     except Exception as error:  # whatever `forward` raises, and export's own errors of many types
         raise _refusal(error) from error
 
@@ -245,16 +247,22 @@ def _calls(graph: fx.Graph) -> Iterator[fx.Node]:
 
 
 def _is_counter(node: fx.Node) -> bool:
-    """Whether it counts the batches that a batch norm saw, which no value depends on."""
-    first = node.args[0] if node.args else None
+    """Whether it counts the batches that a batch norm saw, which no value depends on: in a chain, one step for each call."""
+    if not _counts(node) or not all(map(_is_counter, node.users)):
+        return False
+    first = node.args[0]
+    while isinstance(first, fx.Node) and _counts(first) and len(first.users) == 1:
+        first = first.args[0]
     return (
-        str(node.target) == "aten.add_.Tensor"
-        and not node.users
-        and isinstance(first, fx.Node)
+        isinstance(first, fx.Node)
         and first.op == "placeholder"
         and not first.meta["val"].dtype.is_floating_point
         and len(first.users) == 1
     )
+
+
+def _counts(node: fx.Node) -> bool:
+    return str(node.target) == "aten.add_.Tensor"
 
 
 def _named(node: fx.Node) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from bridge.diagram.ir import DataType, Space
+from bridge.diagram.ir import DataType, Space, Ties
+from bridge.diagram.ir import ties as sorted_ties
 from bridge.diagram.messages import shape_text
 from bridge.errors import PortError
 from bridge.layers.graph import check_graph, infer_shapes
@@ -51,15 +53,13 @@ def from_torch(module: nn.Module, *inputs: Tensor | Space, verify: bool = True) 
     outputs = program.run()
     steps = joined(program.sketch.live(outputs), outputs)
     graph = program.sketch.graph(steps, called := names(steps), outputs)
+    sources, ties = _owned(
+        {f"{name}.{k}": weight for name, step in zip(called, steps, strict=True) for k, weight in step.weights.items()}
+    )
+    graph = replace(graph, ties=ties)
     check_graph(graph, "the ported graph")
     shapes = tuple(value.shape for value in values)
     assert infer_shapes(graph, shapes, "the ported graph") == tuple(value.shape for value in outputs)
-    sources = {
-        f"{name}.{parameter}": weight
-        for name, step in zip(called, steps, strict=True)
-        for parameter, weight in step.weights.items()
-    }
-    _require_once(sources)
     ported = Ported(
         graph,
         {path: weight.value() for path, weight in sources.items()},
@@ -104,16 +104,27 @@ def _is_frozen(sources: Mapping[str, Weight]) -> bool:
     return False in trains.values()
 
 
-def _require_once(sources: Mapping[str, Weight]) -> None:
-    """Refuse numbers that several parameters of the graph have."""
+def _owned(sources: Mapping[str, Weight]) -> tuple[dict[str, Weight], Ties]:
+    """The paths whose numbers no earlier one has, and the ties of the others to those.
+
+    Refuses numbers that paths share otherwise: some of them, or in another order.
+    """
+    owned: dict[str, Weight] = {}
+    ties: dict[str, str] = {}
     seen: dict[int, list[str]] = {}
     for path, weight in sources.items():
         for other in seen.setdefault(id(weight.tensor), []):
-            both = torch.cat([w.places_wanted().flatten() for w in (sources[other], weight)])
+            if owned[other].same(weight):
+                ties[path] = other
+                break
+            both = torch.cat([w.places_wanted().flatten() for w in (owned[other], weight)])
             if len(both.unique()) < len(both):
-                found = f"in '{other}' and in '{path}'"
-                raise PortError(f"parameter '{weight.name}'", "parameters with one place in the graph", found)
-        seen[id(weight.tensor)].append(path)
+                expected = "a parameter that is the same, in the same order, wherever it is used"
+                raise PortError(f"parameter '{weight.name}'", expected, f"others in '{other}' and in '{path}'")
+        if path not in ties:
+            seen[id(weight.tensor)].append(path)
+            owned[path] = weight
+    return owned, sorted_ties(ties.items())
 
 
 def _verify(module: nn.Module, ported: Ported, inputs: Sequence[Tensor | Space]) -> None:

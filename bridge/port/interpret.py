@@ -38,10 +38,12 @@ class Program(Translation):
         self._found: dict[fx.Node, Any] = {}
         self._places = {node: place for place, node in enumerate(captured.nodes)}
         self._memory: dict[fx.Node, fx.Node] = {}
-        for node, name in captured.parameters.items():
-            self._found[node] = Weight(name, module.get_parameter(name))
-        for node, name in captured.buffers.items():
-            self._found[node] = Weight(name, module.get_buffer(name))
+        # What has several names in the module is called as `named_parameters` calls it.
+        first = {id(tensor): name for name, tensor in (*module.named_parameters(), *module.named_buffers())}
+        for names, get in ((captured.parameters, module.get_parameter), (captured.buffers, module.get_buffer)):
+            for node, name in names.items():
+                tensor = get(name)
+                self._found[node] = Weight(first[id(tensor)], tensor)
         for node, tensor in captured.constants.items():
             self._found[node] = Known(tensor)
 
@@ -96,6 +98,8 @@ class Program(Translation):
     def _ported(self, node: fx.Node) -> Any:
         given = {name: self._read(value) for name, value in self.captured.arguments[node].items()}
         if node.target is operator.getitem:
+            if given["1"] >= len(given["0"]):
+                self.refuse("the values of a pooling alone", "their places too")
             return given["0"][given["1"]]
         self.shapes = self.captured.shapes[node]
         known = all(map(_is_known, given.values()))

@@ -90,10 +90,16 @@ def to_torch(
     network = Network(graph, [_module(node, rank) for node, rank in zip(graph.nodes, ranks, strict=True)])
     values = PortableModule(graph, data_type).state_dict() if weights is None else weights
     nodes = {node.name: node for node in graph.nodes}
+
+    def place(name: str) -> tuple[nn.Module, str]:
+        node, _, inner = name.partition(".")
+        recurs = nodes[node].layer.operation in RECURRENT
+        return find(network, nodes[node]), f"{inner}_l0" if recurs else inner
+
     for parameter in (*parameters(graph), *buffers(graph)):
-        name, _, inner = parameter.name.partition(".")
-        recurs = nodes[name].layer.operation in RECURRENT
-        _set(find(network, nodes[name]), f"{inner}_l0" if recurs else inner, values[parameter.name])
+        _set(*place(parameter.name), values[parameter.name])
+    for tied, owner in graph.ties:
+        _share(place(tied), place(owner))
     return network
 
 
@@ -123,3 +129,12 @@ def _set(module: nn.Module, name: str, value: Tensor) -> None:
         module._buffers[name] = copy
     else:
         module._parameters[name] = nn.Parameter(copy)
+
+
+def _share(tied: tuple[nn.Module, str], owner: tuple[nn.Module, str]) -> None:
+    """Let a parameter or buffer be another one."""
+    (module, name), (home, own) = tied, owner
+    if own in home._buffers:
+        module._buffers[name] = home._buffers[own]
+    else:
+        module._parameters[name] = home._parameters[own]

@@ -112,7 +112,8 @@ def attribute(where: str, message: layers_pb2.Attribute) -> tuple[str, ir.Attrib
 def layer_graph(where: str, message: layers_pb2.LayerGraph) -> ir.LayerGraph:
     """A layer graph."""
     nodes = tuple(node(where, item) for item in message.nodes)
-    return ir.LayerGraph(message.inputs, nodes, tuple(message.outputs))
+    ties = tuple((tie.path, tie.owner) for tie in message.ties)
+    return ir.LayerGraph(message.inputs, nodes, tuple(message.outputs), ties)
 
 
 def node(where: str, message: layers_pb2.Node) -> ir.Node:

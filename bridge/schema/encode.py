@@ -54,6 +54,8 @@ def layer_graph(graph: ir.LayerGraph) -> layers_pb2.LayerGraph:
             operation=node.layer.operation, version=node.layer.version, attributes=attributes(node.layer.attributes)
         )
         message.nodes.add(name=node.name, layer=layer, inputs=node.inputs, outputs=node.outputs)
+    for path, owner in graph.ties:
+        message.ties.add(path=path, owner=owner)
     return message
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,10 +40,10 @@ class PortableModule(nn.Module):
         self.data_type = data_type
         self.has_mode = any(has_mode(node) for node in graph.nodes)
         for parameter in graph_parameters(graph):
-            holder, name = self._holder(parameter)
+            holder, name = self._holder(parameter.name)
             holder._parameters[name] = nn.Parameter(_initial(parameter, DTYPES[data_type]))
         for buffer in graph_buffers(graph):
-            holder, name = self._holder(buffer)
+            holder, name = self._holder(buffer.name)
             holder._buffers[name] = _initial(buffer, DTYPES[data_type])
 
     def forward(self, *inputs: Tensor, mode: LayerMode | None = None) -> Tensor | tuple[Tensor, ...]:
@@ -73,12 +73,12 @@ class PortableModule(nn.Module):
 
     def parameter_getter(self) -> Callable[[], list[Tensor]]:
         """A function that gives the parameters, as they are at the moment, in the graph's order."""
-        places = [(holder._parameters, name) for holder, name in map(self._holder, graph_parameters(self.graph))]
+        places = [(holder._parameters, name) for holder, name in self._holders(graph_parameters(self.graph))]
         return lambda: [table[name] for table, name in places if name in table]  # type: ignore[misc]
 
     def buffer_getter(self) -> Callable[[], list[Tensor]]:
         """The same of the buffers."""
-        places = [(holder._buffers, name) for holder, name in map(self._holder, graph_buffers(self.graph))]
+        places = [(holder._buffers, name) for holder, name in self._holders(graph_buffers(self.graph))]
         return lambda: [table[name] for table, name in places if name in table]  # type: ignore[misc]
 
     def extra_repr(self) -> str:
@@ -93,8 +93,11 @@ class PortableModule(nn.Module):
     def _is_random(self) -> bool:
         return any(definition(node.layer).random for node in self.graph.nodes)
 
-    def _holder(self, parameter: ParameterDefinition) -> tuple[nn.Module, str]:
-        node, name = parameter.name.split(".")
+    def _holders(self, parameters: Sequence[ParameterDefinition]) -> list[tuple[nn.Module, str]]:
+        return [self._holder(parameter.name) for parameter in parameters]
+
+    def _holder(self, path: str) -> tuple[nn.Module, str]:
+        node, name = path.split(".")
         # Not add_module, which refuses names that are attributes of a module, such as `half`.
         holder = self._modules.setdefault(node, nn.Module())
         assert holder is not None
@@ -137,10 +140,11 @@ def _initial(parameter: ParameterDefinition, dtype: torch.dtype) -> Tensor:
 
 
 def _compile(module: PortableModule) -> Function:
-    graph = module.graph
+    graph, ties = module.graph, dict(module.graph.ties)
+    getters = [_getter(module, node, ties) for node in graph.nodes]
     steps = [
-        (function(node.layer), place if has_mode(node) else -1, node.inputs, _getter(module, node), node.outputs == 1, dead)
-        for place, (node, dead) in enumerate(zip(graph.nodes, _last_uses(graph), strict=True))
+        (function(node.layer), place if has_mode(node) else -1, node.inputs, get, node.outputs == 1, dead)
+        for place, (node, get, dead) in enumerate(zip(graph.nodes, getters, _last_uses(graph), strict=True))
     ]
     if len(steps) == 1 and graph.nodes[0].inputs == tuple(range(graph.inputs)) and graph.outputs == (graph.inputs,):
         compute, layer, _, get, single, _ = steps[0]
@@ -179,11 +183,13 @@ def _last_uses(graph: LayerGraph) -> list[tuple[int, ...]]:
     return dead[::-1]
 
 
-def _getter(module: PortableModule, node: Node) -> Callable[[], Sequence[Tensor]] | None:
+def _getter(module: PortableModule, node: Node, ties: Mapping[str, str]) -> Callable[[], Sequence[Tensor]] | None:
     """A function that gives a node's parameters and buffers as they are at the moment, None for a node without any."""
     row, values = definition(node.layer), dict(node.layer.attributes)
     names = [parameter.name for parameter in row.parameters(values)]
     buffer_names = [buffer.name for buffer in row.buffers(values)]
+    if any(f"{node.name}.{name}" in ties for name in names + buffer_names):
+        return _tied_getter(module, node, names + buffer_names, ties)
     holder = module._modules.get(node.name)
     if not names + buffer_names or holder is None:
         return None
@@ -194,3 +200,15 @@ def _getter(module: PortableModule, node: Node) -> Callable[[], Sequence[Tensor]
         first, second = names
         return lambda: (held[first], held[second])  # type: ignore[return-value]
     return lambda: [held[name] for name in names]  # type: ignore[misc]
+
+
+def _tied_getter(
+    module: PortableModule, node: Node, names: Sequence[str], ties: Mapping[str, str]
+) -> Callable[[], Sequence[Tensor]]:
+    """The same, of a node some of whose parameters or buffers are those of earlier nodes."""
+    places = []
+    for name in names:
+        path = f"{node.name}.{name}"
+        holder, own = module._holder(ties.get(path, path))
+        places.append((holder._parameters if own in holder._parameters else holder._buffers, own))
+    return lambda: [table[name] for table, name in places]  # type: ignore[misc]

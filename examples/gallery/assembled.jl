@@ -59,7 +59,7 @@ function train(; epochs = 15)
     history = train!(third, pairs; epochs = epochs, lr = 1e-3, progress = false)
     batch = (pairs = (damaged = damaged(test.image; seed = 1),),)
     shares = [accuracy(evaluate(third, name, batch), test.label) for name in ("prediction", "unrestored")]
-    report("assembled", history, "accuracy on damaged images $(shares[1]), without restoring $(shares[2])")
+    return report("assembled", history, "accuracy on damaged images $(shares[1]), without restoring $(shares[2])")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

@@ -78,7 +78,8 @@ def measure(run: Run) -> Result:
     models = {**dict(first.components.items()), **dict(second.components.items())}
     third, curve = run.train(diagram(), pairs, steps=300, placement=PLACEMENT, modules=models, batch_size=64, lr=1e-3)
     batch = {"pairs": {"damaged": damaged(test.image, run.seed * 100)}}
-    return Result(*(run.accuracy(third, name, batch, test.label) for name in ("prediction", "unrestored")), curve)
+    assembled, unrestored = (run.accuracy(third, name, batch, test.label) for name in ("prediction", "unrestored"))
+    return Result(assembled, unrestored, curve)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ function train(; epochs = 20)
     objective, test = compile(diagram(encoder())), glyphs(200; seed = 1).image
     history = train!(objective, (digits = (image = glyphs(500).image,),); epochs = epochs, lr = 3e-3, progress = false)
     errors = abs2.(evaluate(objective, "again", (digits = (image = test,),)) .- test)
-    report("autoencoder", history, "held-out squared error per pixel $(sum(errors) / length(errors))")
+    return report("autoencoder", history, "held-out squared error per pixel $(sum(errors) / length(errors))")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

@@ -40,7 +40,7 @@ def diagram() -> bridge.Builder:
 def principal_components(train: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
     """The test images (N, 64) from their first components."""
     mean = train.mean(0)
-    axes = torch.linalg.svd(train - mean, full_matrices=False)[2][:CODE]
+    axes: torch.Tensor = torch.linalg.svd(train - mean, full_matrices=False)[2][:CODE]
     return mean + (test - mean) @ axes.T @ axes
 
 

@@ -40,13 +40,13 @@ function greedy(objective, image)
     return words
 end
 
-function train(; epochs = 15)
+function train(; epochs = 25)
     objective, samples, test = compile(diagram(encoder())), glyphs(500), glyphs(200; seed = 1)
     data = (digits = merge((image = samples.image,), captions(samples.label)),)
     history = train!(objective, data; epochs = epochs, lr = 3e-3, progress = false)
     said, truth = greedy(objective, test.image), captions(test.label)
     right = count(n -> all((said[:, n] .== truth.words[:, n]) .| (truth.spoken[:, n] .== 0)), eachindex(test.label))
-    report("captioning", history, "held-out images with every word right $(right / length(test.label))")
+    return report("captioning", history, "held-out images with every word right $(right / length(test.label))")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

@@ -28,7 +28,7 @@ function train(; epochs = 15)
     seen = evaluate(objective, "seen", (pairs = (image = test.image,),))
     read = evaluate(objective, "read", (pairs = (words = captions(0:9).words,),))
     share = accuracy((read ./ sqrt.(sum(abs2, read; dims = 1)))' * seen, test.label)
-    report("contrastive", history, "held-out images nearest to their caption $share")
+    return report("contrastive", history, "held-out images nearest to their caption $share")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

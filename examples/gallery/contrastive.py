@@ -52,7 +52,7 @@ def bags(words: Tensor) -> Tensor:
 def regression(image: Tensor, words: Tensor, other: Tensor) -> Tensor:
     """The bags of words of other images by ridge regression."""
     x, y, mean = image.flatten(1), bags(words), bags(words).mean(0)
-    weights = torch.linalg.solve(x.T @ x + torch.eye(64), x.T @ (y - mean))
+    weights: Tensor = torch.linalg.solve(x.T @ x + torch.eye(64), x.T @ (y - mean))
     return other.flatten(1) @ weights + mean
 
 
@@ -66,7 +66,8 @@ def measure(run: Run) -> Result:
     seen = objective.evaluate("seen", {"pairs": {"image": test.image}})
     found = closest(seen, objective.evaluate("read", {"pairs": {"words": ten}}))
     linear = closest(regression(train.image, words, test.image), bags(ten))
-    return Result(*((places == test.label).double().mean().item() for places in (found, linear)), curve)
+    contrastive, regressed = ((places == test.label).double().mean().item() for places in (found, linear))
+    return Result(contrastive, regressed, curve)
 
 
 if __name__ == "__main__":

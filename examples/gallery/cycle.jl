@@ -34,7 +34,7 @@ function train(; epochs = 40)
             blurred = (small = shrunk(many.image[:, :, 251:500]),))
     history = train!(objective, data; epochs = epochs, lr = 3e-3, progress = false)
     errors = abs2.(evaluate(objective, "enlarged", (pairs = (small = shrunk(test),),)) .- test)
-    report("cycle", history, "held-out squared error per pixel $(sum(errors) / length(errors))")
+    return report("cycle", history, "held-out squared error per pixel $(sum(errors) / length(errors))")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

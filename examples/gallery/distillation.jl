@@ -36,7 +36,7 @@ function train(; epochs = 30)
     data = (labelled = few(sound, 2), unlabelled = (image = sound.image,))
     history = train!(objective, data; epochs = epochs, lr = 3e-3, progress = false)
     share = accuracy(evaluate(objective, "prediction", (labelled = (image = test.image,),)), test.label)
-    report("distillation", history, "the student's held-out accuracy $share")
+    return report("distillation", history, "the student's held-out accuracy $share")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

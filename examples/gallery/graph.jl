@@ -33,7 +33,7 @@ function train(; epochs = 10)
     data = (labelled = few(many, 2), edges = neighbours(many.image, 5))
     history = train!(objective, data; epochs = epochs, batch_size = 128, lr = 3e-3, progress = false)
     share = accuracy(evaluate(objective, "prediction", (labelled = (image = test.image,),)), test.label)
-    report("graph", history, "held-out accuracy $share")
+    return report("graph", history, "held-out accuracy $share")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

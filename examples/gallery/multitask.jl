@@ -29,7 +29,7 @@ function train(; epochs = 12)
             below = (image = many.image, label = Int.(many.label .< 5)))
     history = train!(objective, data; epochs = epochs, lr = 3e-3, progress = false)
     share = accuracy(evaluate(objective, "digit_prediction", (digit = (image = test.image,),)), test.label)
-    report("multitask", history, "held-out accuracy of the digits' task $share")
+    return report("multitask", history, "held-out accuracy of the digits' task $share")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

@@ -34,7 +34,7 @@ function train(; epochs = 20)
     data = (labelled = few(many, 5), unlabelled = (image = many.image,))
     history = train!(objective, data; epochs = epochs, batch_size = 64, lr = 3e-3, progress = false)
     shares = [accuracy(evaluate(objective, name, (labelled = (image = test.image,),)), test.label) for name in PEERS]
-    report("mutual", history, "held-out accuracies $(join(shares, ", "))")
+    return report("mutual", history, "held-out accuracies $(join(shares, ", "))")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

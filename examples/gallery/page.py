@@ -61,7 +61,7 @@ def section(summary: Summary, source: str) -> str:
 <p>{escape(example.METRIC)}: <b>{summary.metric()}</b>; {escape(example.BASELINE)}: <b>{summary.baseline()}</b>{verdict}<br>
 {escape(baseline)}</p>
 {curves([result.curve for result in summary.results])}
-<p>{links}</p></section>
+<p>{escape(summary.julia)}</p><p>{links}</p></section>
 """
 
 

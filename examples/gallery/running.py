@@ -20,9 +20,19 @@ from torch import Tensor, nn
 
 import bridge
 from bridge.demo.digits import Digits, load
+from bridge.julia.session import session
+from bridge.julia.start import julia_literal
 from bridge.train.data import Data
 
-__all__ = ["Example", "Result", "Run", "Summary", "find", "line", "main", "picture", "summarise"]
+__all__ = ["Example", "Result", "Run", "Summary", "find", "in_julia", "line", "main", "picture", "summarise"]
+
+INSIDE = """
+let inside = Module()
+    Core.eval(inside, :(include(path) = Base.include($inside, path)))
+    Base.invokelatest(inside.include, {path})
+    {expression}
+end
+"""
 
 
 class Example(Protocol):
@@ -104,11 +114,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Summary:
-    """An example over its seeds."""
+    """An example over its seeds, and what its Julia version says."""
 
     name: str
     results: Sequence[Result]
     lower_is_better: bool
+    julia: str = ""
 
     @property
     def gains(self) -> list[float]:
@@ -149,8 +160,14 @@ def find(name: str) -> Any:
     return import_module(f"examples.gallery.{name}")
 
 
+def in_julia(name: str, expression: str) -> str:
+    """A text that an expression gives, in which `inside` is a module with an example's Julia version."""
+    path = julia_literal(str(Path(__file__).with_name(f"{name}.jl")))
+    return session().runtime.eval_string(INSIDE.format(path=path, expression=expression))
+
+
 def summarise(name: str, seeds: int, mixed: bool = True) -> Summary:
-    """Run an example with the seeds 0, 1, …"""
+    """Run an example with the seeds 0, 1, … and, if `mixed`, its Julia version too."""
     example = find(name)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # these networks are too small for a second one to help
@@ -158,7 +175,8 @@ def summarise(name: str, seeds: int, mixed: bool = True) -> Summary:
         results = [example.measure(Run(seed, mixed=mixed)) for seed in range(seeds)]
     finally:
         torch.set_num_threads(threads)
-    return Summary(name, results, getattr(example, "LOWER_IS_BETTER", False))
+    julia = in_julia(name, "Base.invokelatest(inside.train)") if mixed else ""
+    return Summary(name, results, getattr(example, "LOWER_IS_BETTER", False), julia)
 
 
 def line(summary: Summary) -> str:
@@ -168,7 +186,7 @@ def line(summary: Summary) -> str:
     gains = ", ".join(f"{gain:+.3f}" for gain in summary.gains)
     return (
         f"{summary.name}: {example.METRIC} {summary.metric()}, {verdict} than {example.BASELINE}: "
-        f"{summary.baseline()} (gain by seed {gains})"
+        f"{summary.baseline()} (gain by seed {gains})" + (f"\n  {summary.julia}" if summary.julia else "")
     )
 
 

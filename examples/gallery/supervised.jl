@@ -20,11 +20,11 @@ end
 convolution() = Layers.chain(Layers.reshape(1, 8, 8), Layers.conv2d(1, 8, 3; padding = 1), Layers.relu(),
                              Layers.max_pool2d(2), Layers.flatten())
 
-function train(; epochs = 8)
+function train(; epochs = 15)
     objective, test = compile(diagram(convolution())), glyphs(200; seed = 1)
     history = train!(objective, (digits = glyphs(500),); epochs = epochs, lr = 3e-3, progress = false)
     share = accuracy(evaluate(objective, "prediction", (digits = (image = test.image,),)), test.label)
-    report("supervised", history, "held-out accuracy $share")
+    return report("supervised", history, "held-out accuracy $share")
 end
 
-abspath(PROGRAM_FILE) == @__FILE__() && train()
+abspath(PROGRAM_FILE) == @__FILE__() && println(train())

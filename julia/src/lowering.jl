@@ -21,8 +21,8 @@ end
 struct Lowered
     component::Schema.Component
     operation::Any
-    parameters::UnitRange{Int}
-    buffers::UnitRange{Int}
+    parameters::Union{UnitRange{Int},Vector{Int}} # of all its layers in order; a tied one's place is its owner's
+    buffers::Union{UnitRange{Int},Vector{Int}}
     mode::ModeRule
 end
 
@@ -87,14 +87,7 @@ function add_component!(l::Lowering, component::Schema.Component, instance::Unio
     mode = component.training == Schema.TRAINING_FROZEN ? TEST :
            component.training == Schema.TRAINING_FROZEN_TRAIN_MODE ? TRAIN : FOLLOW
     if instance === nothing
-        T = parameter_type(l, component)
-        for node in graph(component).nodes
-            layer = build(node.layer)
-            slot(what, name, shape) = ParameterSlot("$what '$(node.name).$name' of component '$(component.name)'", T,
-                                                    collect(Int, reverse(shape)), nothing)
-            append!(l.parameters, map((n, s) -> slot("parameter", n, s), parameter_names(layer), parameter_shapes(layer)))
-            append!(l.buffers, map((n, s) -> slot("buffer", n, s), buffer_names(layer), buffer_shapes(layer)))
-        end
+        parameters, buffers = add_slots!(l, component)
         append!(l.follows, fill(mode == FOLLOW, length(l.buffers) - first_buffer + 1))
         operation = stages(l.engine, graph(component))
     else
@@ -102,11 +95,33 @@ function add_component!(l::Lowering, component::Schema.Component, instance::Unio
             element = "parameter '$path' of component '$(component.name)'"
             push!(l.parameters, ParameterSlot(element, eltype(array), collect(Int, size(array)), array))
         end
-        operation = instance
+        parameters, buffers, operation = first_parameter:length(l.parameters), first_buffer:length(l.buffers), instance
     end
-    l.components[component.name] = Lowered(component, operation, first_parameter:length(l.parameters),
-                                           first_buffer:length(l.buffers), mode)
+    l.components[component.name] = Lowered(component, operation, parameters, buffers, mode)
     return nothing
+end
+
+# A slot for each parameter and buffer of a portable component that is not tied, and the places of all of them.
+function add_slots!(l::Lowering, component::Schema.Component)
+    T, tied = parameter_type(l, component), Dict(tie.path => tie.owner for tie in graph(component).ties)
+    known = Dict{String,Int}()
+    function place!(slots, what, node, name, shape)
+        path = "$(node.name).$name"
+        return get!(known, get(tied, path, path)) do
+            push!(slots, ParameterSlot("$what '$path' of component '$(component.name)'", T, collect(Int, reverse(shape)),
+                                       nothing))
+            return length(slots)
+        end
+    end
+    parameters, buffers = Int[], Int[]
+    for node in graph(component).nodes
+        layer = build(node.layer)
+        append!(parameters, map((name, shape) -> place!(l.parameters, "parameter", node, name, shape),
+                                parameter_names(layer), parameter_shapes(layer)))
+        append!(buffers, map((name, shape) -> place!(l.buffers, "buffer", node, name, shape),
+                             buffer_names(layer), buffer_shapes(layer)))
+    end
+    return parameters, buffers
 end
 
 parameter_pairs(i::Instance) = zip(i.paths, i.parameters)
@@ -197,17 +212,24 @@ function apply!(l::Lowering, arrow::Schema.Arrow, inputs::Vector{Int}, applicati
         return outputs
     end
     numbered = Dict{Int,Int}(enumerate(inputs)) # the graph's own numbering of values, to the island's
-    parameter, buffer = first(lowered.parameters), first(lowered.buffers)
+    parameter, buffer = 0, 0 # how many of the component's the stages before have
     for stage in operation
         outputs = new_values!(l, length(stage.outputs))
-        parameters = parameter:(parameter + length(parameter_names(stage.operation)) - 1)
-        buffers = buffer:(buffer + length(buffer_names(stage.operation)) - 1)
-        parameter, buffer = last(parameters) + 1, last(buffers) + 1
+        parameters = places(lowered.parameters, parameter, length(parameter_names(stage.operation)))
+        buffers = places(lowered.buffers, buffer, length(buffer_names(stage.operation)))
+        parameter, buffer = parameter + length(parameters), buffer + length(buffers)
         push!(l.steps, Step(element, stage.operation, [numbered[k] for k in stage.inputs], outputs, parameters, buffers,
                             lowered.mode, NOTHING_EXPECTED, application, stage.layer))
         foreach((k, v) -> numbered[k] = v, stage.outputs, outputs)
     end
     return [numbered[k + 1] for k in graph(lowered.component).outputs]
+end
+
+# `count` places after the first `skipped`: a range where they are in a row, as all are that are not tied.
+function places(all, skipped::Int, count::Int)
+    count == 0 && return 1:0
+    own = all[(skipped + 1):(skipped + count)]
+    return own == own[1]:own[end] ? (own[1]:own[end]) : own
 end
 
 # The space of each input is that of the first application that reads it; one that is only detached has none to check.

@@ -90,13 +90,21 @@ Base.@kwdef mutable struct Node <: Wire.Message
 end
 Wire.numbers(::Type{Node}) = (1, 2, 3, 4)
 
+"A parameter or buffer that is another one, which comes before it: \"2.weight\" is \"0.weight\"."
+Base.@kwdef mutable struct Tie <: Wire.Message
+    path::String = ""
+    owner::String = ""
+end
+Wire.numbers(::Type{Tie}) = (1, 2)
+
 "A straight-line program of layers."
 Base.@kwdef mutable struct LayerGraph <: Wire.Message
     inputs::UInt32 = 0
     nodes::Vector{Node} = Node[]
     outputs::Vector{UInt32} = UInt32[]
+    ties::Vector{Tie} = Tie[]
 end
-Wire.numbers(::Type{LayerGraph}) = (1, 2, 3)
+Wire.numbers(::Type{LayerGraph}) = (1, 2, 3, 4)
 
 "One named axis of a sample. Its size is `size`, or bound per batch where `variable` is given."
 Base.@kwdef mutable struct Axis <: Wire.Message

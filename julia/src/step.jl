@@ -17,7 +17,7 @@ struct Step
     inputs::Vector{Int}
     outputs::Vector{Int}
     parameters::Union{UnitRange{Int},Vector{Int}}
-    buffers::UnitRange{Int}
+    buffers::Union{UnitRange{Int},Vector{Int}}
     mode::ModeRule
     expected::Vector{Expectation}
     application::Int

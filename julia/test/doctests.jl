@@ -46,9 +46,8 @@ end
     @test number >= 15
 end
 
-@testset "examples of docs/julia.md" begin
-    page = joinpath(@__DIR__, "..", "..", "docs", "julia.md")
-    @test run(examples(page)) >= 20
+@testset "examples of docs/$page" for (page, count) in ("julia.md" => 20, "operations.md" => 12)
+    @test run(examples(joinpath(@__DIR__, "..", "..", "docs", page))) >= count
 end
 
 end

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bridge.port.source.expressions import Expression, atom, call
 from bridge.port.source.julia_layers import apply_function, apply_member, literal, repeats_arguments
+from bridge.port.source.names import Names
 from bridge.port.source.outline import Class, Instance, Leaf, Member, Sequence_, Step
 from bridge.port.source.statements import Body
 
@@ -30,6 +31,16 @@ def constructor(member: Member, names: Mapping[int, str], wide: bool, indent: st
     return "Flux.flatten" if made == "Flux.flatten(x)" else f"x -> {made}"
 
 
+def type_parameters(struct: str, fields: Sequence[str]) -> list[str]:
+    """Names of the types of a struct's fields, which the fields and the struct don't have.
+
+    >>> type_parameters("Model", ["student", "T2"])
+    ['T1', 'T22']
+    """
+    names = Names({struct, *fields})
+    return [names.new(f"T{place}") for place in range(1, len(fields) + 1)]
+
+
 def struct_text(made: Class, name: str, inputs: Sequence[str], about: str, names: Mapping[int, str], wide: bool) -> str:
     """The struct, its constructor, and what it does with its inputs."""
 
@@ -42,7 +53,7 @@ def struct_text(made: Class, name: str, inputs: Sequence[str], about: str, names
 
     body = Body(made, inputs, write, _unpack, _needs_names)
     held = [step for step in made.steps if not isinstance(step.member, Leaf) or step.member.call is not None]
-    types = [f"T{place + 1}" for place in range(len(held))]
+    types = type_parameters(name, [step.name for step in held])
     parameters = f"{{{', '.join(types)}}}" if held else ""
     lines = [f'"{about}"', f"struct {name}{parameters}"]
     lines += [f"    {step.name}::{kind}" for step, kind in zip(held, types, strict=True)]

@@ -10,9 +10,10 @@ from torch import Tensor
 from bridge import __version__
 from bridge.diagram.ir import Diagram
 from bridge.diagram.ir import Training as Mode
-from bridge.diagram.messages import space_text
+from bridge.diagram.messages import element, space_text
+from bridge.errors import UnsupportedError
 from bridge.port.source.expressions import broken, quoted
-from bridge.port.source.julia_classes import struct_text
+from bridge.port.source.julia_classes import struct_text, type_parameters
 from bridge.port.source.julia_helpers import HELPERS, helpers
 from bridge.port.source.julia_layers import flux_call, flux_tensors
 from bridge.port.source.julia_losses import loss_text
@@ -32,6 +33,10 @@ def julia_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]]) 
     component that is not portable.
     """
     told = training(diagram, "Flux.Zygote.dropgrad({})")
+    for part in told.parts.values():
+        for path, _ in part.graph.ties:
+            where = f"{element('component', part.component.name)}, tie '{path}'"
+            raise UnsupportedError(where, "parameters that are not tied, for a script in Julia", "one that is")
     wide = {name: part.data_type.value == "float64" for name, part in told.parts.items()}
     roots = {name: outline(part.graph, part.shapes, flux_call(wide[name])) for name, part in told.parts.items()}
     tensors: dict[str, Tensor] = {}
@@ -42,7 +47,9 @@ def julia_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]]) 
     every = classes(list(roots.values()))
     homes = {id(made): name for name, root in roots.items() for made in classes([root])}
     names = Names(CLASSES | HELPERS.keys())
-    called = {id(made): names.new(class_name(made.branch, homes[id(made)])) for made in every}
+    called = {}
+    for made in every:  # Julia's constructors have arguments of the fields' names
+        called[id(made)] = names.new(class_name(made.branch, homes[id(made)]), {step.name for step in made.steps})
     texts = []
     for made in every:
         of = next((part for name, part in told.parts.items() if roots[name] is made), None)
@@ -85,7 +92,7 @@ def _tensors(part: Part, root: Class, weights: Mapping[str, Tensor]) -> dict[str
 
 def _model(told: Training, names: Mapping[str, str]) -> str:
     parts = [told.parts[component.name] for component in told.diagram.components]
-    types = [f"T{place + 1}" for place in range(len(parts))]
+    types = type_parameters("Model", [part.name for part in parts])
     lines = ['"All components."', f"struct Model{{{', '.join(types)}}}"]
     lines += [f"    {part.name}::{kind}" for part, kind in zip(parts, types, strict=True)]
     lines += ["end", "", "Flux.@layer Model", "", "Model() = Model("]

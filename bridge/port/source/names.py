@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 __all__ = ["CALLED", "CLASSES", "Names", "class_name", "identifier"]
 
@@ -79,10 +79,10 @@ class Names:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = set(taken)
 
-    def new(self, wanted: str) -> str:
-        """The name wanted, with a number behind it where it is taken."""
+    def new(self, wanted: str, other: Collection[str] = ()) -> str:
+        """The name wanted, with a number behind it where it is taken, or one of those that it has to differ from."""
         made, number = wanted, 1
-        while made in self.taken:
+        while made in self.taken or made in other:
             number += 1
             made = f"{wanted}{number}"
         self.taken.add(made)

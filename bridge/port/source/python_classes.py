@@ -34,8 +34,10 @@ def constructor(member: Member, names: Mapping[int, str], indent: str = "") -> s
     return str(made)
 
 
-def class_text(made: Class, name: str, inputs: Sequence[str], about: str, names: Mapping[int, str]) -> str:
-    """The class' definition; its forward takes arguments of these names."""
+def class_text(
+    made: Class, name: str, inputs: Sequence[str], about: str, names: Mapping[int, str], ties: Sequence[str] = ()
+) -> str:
+    """The class' definition; its forward takes arguments of these names, its constructor ends with the lines `ties`."""
     body = Body(made, inputs, _write, _unpack, _needs_names)
     arguments = ", ".join(["self", *(f"{parameter}: int" for parameter in made.parameters)])
     lines = [f"class {name}(nn.Module):", f'    """{about}"""', "", f"    def __init__({arguments}) -> None:"]
@@ -47,6 +49,7 @@ def class_text(made: Class, name: str, inputs: Sequence[str], about: str, names:
         layer = step.member.node.layer if isinstance(step.member, Leaf) else None
         if layer is not None and layer.operation in RECURRENT and layer["biases"] == 1:
             lines.append(f"        self.{step.name}.bias_hh_l0.requires_grad_(False)  # one bias is enough")
+    lines += [f"        {line}" for line in ties]
     returns = "Tensor" if len(body.results) == 1 else f"tuple[{', '.join(['Tensor'] * len(body.results))}]"
     given = ", ".join(["self", *(f"{name}: Tensor" for name in inputs)])
     lines += ["", f"    def forward({given}) -> {returns}:"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bridge import __version__
 from bridge.diagram.ir import Diagram, Training
-from bridge.diagram.messages import space_text
+from bridge.diagram.messages import element, space_text
 from bridge.port.source.expressions import broken, docstring, quoted
 from bridge.port.source.names import CALLED, CLASSES, Names, class_name, identifier
 from bridge.port.source.outline import Class, argument_names, module_paths, outline
@@ -18,6 +18,7 @@ from bridge.port.source.python_classes import class_text
 from bridge.port.source.python_layers import member_call, parameter_names
 from bridge.port.source.python_losses import HELPERS, loss_text
 from bridge.port.source.python_template import DATA, HEAD, LOADING, MAIN
+from bridge.port.source.python_ties import tie_lines
 from bridge.port.source.sharing import classes, share
 from bridge.port.source.training import Part, training
 from bridge.port.source.training import Training as Told
@@ -35,7 +36,8 @@ def python_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]])
     roots = {name: outline(part.graph, part.shapes, member_call) for name, part in told.parts.items()}
     tensors: dict[str, Tensor] = {}
     for name, part in told.parts.items():
-        tensors.update(_tensors(part, module_paths(roots[name]), weights[name]))
+        every = {**weights[name], **{path: weights[name][owner] for path, owner in part.graph.ties}}
+        tensors.update(_tensors(part, module_paths(roots[name]), every))
     share(list(roots.values()))
     called, names = {}, Names(CLASSES)
     homes = {id(made): name for name, root in roots.items() for made in classes([root])}
@@ -45,7 +47,8 @@ def python_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]])
     for made in classes(list(roots.values())):
         of = next((part for name, part in told.parts.items() if roots[name] is made), None)
         inputs = argument_names(made) if of is None else _inputs(told, of)
-        texts.append(class_text(made, called[id(made)], inputs, _about(told, made, of), called))
+        ties = [] if of is None else tie_lines(of.graph, module_paths(made), element("component", of.component.name))
+        texts.append(class_text(made, called[id(made)], inputs, _about(told, made, of), called, ties))
     body = "\n\n".join([*texts, _model(told, {name: called[id(root)] for name, root in roots.items()})])
     helpers = [text for name, text in HELPERS.items() if f"{name}(" in body]
     head = HEAD.format(name=docstring(diagram.name), version=__version__, data=_data(told))

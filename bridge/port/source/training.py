@@ -132,7 +132,7 @@ def training(diagram: Diagram, detach: str = "{}.detach()") -> Training:
 
 
 def _parts(diagram: Diagram) -> list[Part]:
-    names, found = Names(MODULE_NAMES), []
+    names, found = Names({*MODULE_NAMES, "Model"}), []
     for component in diagram.components:
         if not isinstance(component.body, LayerGraph):
             kind = type(component.body).__name__

@@ -15,21 +15,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64iagram_bridge/v1/layers.proto\x12\x11\x64iagram_bridge.v1\"\x88\x01\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x04kind\x18\x02 \x01(\x0e\x32 .diagram_bridge.v1.AttributeKind\x12\x10\n\x08integers\x18\x03 \x03(\x12\x12\x0c\n\x04real\x18\x04 \x01(\x01\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0f\n\x07\x62oolean\x18\x06 \x01(\x08\"]\n\x05Layer\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x30\n\nattributes\x18\x03 \x03(\x0b\x32\x1c.diagram_bridge.v1.Attribute\"^\n\x04Node\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05layer\x18\x02 \x01(\x0b\x32\x18.diagram_bridge.v1.Layer\x12\x0e\n\x06inputs\x18\x03 \x03(\r\x12\x0f\n\x07outputs\x18\x04 \x01(\r\"U\n\nLayerGraph\x12\x0e\n\x06inputs\x18\x01 \x01(\r\x12&\n\x05nodes\x18\x02 \x03(\x0b\x32\x17.diagram_bridge.v1.Node\x12\x0f\n\x07outputs\x18\x03 \x03(\r*\xb6\x01\n\rAttributeKind\x12\x1e\n\x1a\x41TTRIBUTE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTRIBUTE_KIND_INTEGER\x10\x01\x12\x17\n\x13\x41TTRIBUTE_KIND_REAL\x10\x02\x12\x17\n\x13\x41TTRIBUTE_KIND_TEXT\x10\x03\x12\x1a\n\x16\x41TTRIBUTE_KIND_BOOLEAN\x10\x04\x12\x1b\n\x17\x41TTRIBUTE_KIND_INTEGERS\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64iagram_bridge/v1/layers.proto\x12\x11\x64iagram_bridge.v1\"\x88\x01\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x04kind\x18\x02 \x01(\x0e\x32 .diagram_bridge.v1.AttributeKind\x12\x10\n\x08integers\x18\x03 \x03(\x12\x12\x0c\n\x04real\x18\x04 \x01(\x01\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0f\n\x07\x62oolean\x18\x06 \x01(\x08\"]\n\x05Layer\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x30\n\nattributes\x18\x03 \x03(\x0b\x32\x1c.diagram_bridge.v1.Attribute\"^\n\x04Node\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05layer\x18\x02 \x01(\x0b\x32\x18.diagram_bridge.v1.Layer\x12\x0e\n\x06inputs\x18\x03 \x03(\r\x12\x0f\n\x07outputs\x18\x04 \x01(\r\"\"\n\x03Tie\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\"{\n\nLayerGraph\x12\x0e\n\x06inputs\x18\x01 \x01(\r\x12&\n\x05nodes\x18\x02 \x03(\x0b\x32\x17.diagram_bridge.v1.Node\x12\x0f\n\x07outputs\x18\x03 \x03(\r\x12$\n\x04ties\x18\x04 \x03(\x0b\x32\x16.diagram_bridge.v1.Tie*\xb6\x01\n\rAttributeKind\x12\x1e\n\x1a\x41TTRIBUTE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTRIBUTE_KIND_INTEGER\x10\x01\x12\x17\n\x13\x41TTRIBUTE_KIND_REAL\x10\x02\x12\x17\n\x13\x41TTRIBUTE_KIND_TEXT\x10\x03\x12\x1a\n\x16\x41TTRIBUTE_KIND_BOOLEAN\x10\x04\x12\x1b\n\x17\x41TTRIBUTE_KIND_INTEGERS\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bridge.schema.generated.layers_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_ATTRIBUTEKIND']._serialized_start=471
-  _globals['_ATTRIBUTEKIND']._serialized_end=653
+  _globals['_ATTRIBUTEKIND']._serialized_start=545
+  _globals['_ATTRIBUTEKIND']._serialized_end=727
   _globals['_ATTRIBUTE']._serialized_start=54
   _globals['_ATTRIBUTE']._serialized_end=190
   _globals['_LAYER']._serialized_start=192
   _globals['_LAYER']._serialized_end=285
   _globals['_NODE']._serialized_start=287
   _globals['_NODE']._serialized_end=381
-  _globals['_LAYERGRAPH']._serialized_start=383
-  _globals['_LAYERGRAPH']._serialized_end=468
+  _globals['_TIE']._serialized_start=383
+  _globals['_TIE']._serialized_end=417
+  _globals['_LAYERGRAPH']._serialized_start=419
+  _globals['_LAYERGRAPH']._serialized_end=542
 # @@protoc_insertion_point(module_scope)

@@ -60,12 +60,22 @@ class Node(_message.Message):
     outputs: int
     def __init__(self, name: _Optional[str] = ..., layer: _Optional[_Union[Layer, _Mapping[str, object]]] = ..., inputs: _Optional[_Iterable[int]] = ..., outputs: _Optional[int] = ...) -> None: ...
 
+class Tie(_message.Message):
+    __slots__ = ("path", "owner")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    owner: str
+    def __init__(self, path: _Optional[str] = ..., owner: _Optional[str] = ...) -> None: ...
+
 class LayerGraph(_message.Message):
-    __slots__ = ("inputs", "nodes", "outputs")
+    __slots__ = ("inputs", "nodes", "outputs", "ties")
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    TIES_FIELD_NUMBER: _ClassVar[int]
     inputs: int
     nodes: _containers.RepeatedCompositeFieldContainer[Node]
     outputs: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, inputs: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping[str, object]]]] = ..., outputs: _Optional[_Iterable[int]] = ...) -> None: ...
+    ties: _containers.RepeatedCompositeFieldContainer[Tie]
+    def __init__(self, inputs: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping[str, object]]]] = ..., outputs: _Optional[_Iterable[int]] = ..., ties: _Optional[_Iterable[_Union[Tie, _Mapping[str, object]]]] = ...) -> None: ...

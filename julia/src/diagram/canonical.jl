@@ -50,6 +50,6 @@ resolved(component::Component, ::Union{TorchReference,JuliaReference}) = compone
 function resolved(component::Component, graph::LayerGraph)
     nodes = [Node(node.name, PortableLayer(node.layer.operation, node.layer.version, sorted(node.layer.attributes)),
                   node.inputs, node.outputs) for node in graph.nodes]
-    body = LayerGraph(graph.inputs, nodes, graph.outputs)
+    body = LayerGraph(graph.inputs, nodes, graph.outputs, sort(graph.ties, by = first))
     return Component(component.name, body, component.has_parameters, component.training)
 end

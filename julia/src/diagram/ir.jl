@@ -70,12 +70,18 @@ struct Node
     outputs::Int
 end
 
-"A straight-line program of layers. Values are numbered: inputs first, then each node's outputs in order."
+"""
+A straight-line program of layers. Values are numbered: inputs first, then each node's outputs in order. `ties` are paths: a
+parameter or buffer, and its owner, the one before it that it is.
+"""
 struct LayerGraph
     inputs::Int
     nodes::Vector{Node}
     outputs::Vector{Int}
+    ties::Vector{Pair{String,String}}
 end
+
+LayerGraph(inputs, nodes, outputs) = LayerGraph(inputs, nodes, outputs, Pair{String,String}[])
 
 "A PyTorch module, by a name that the caller binds or a `module:Name` that the caller trusts."
 struct TorchReference

@@ -12,14 +12,15 @@ has_buffers(graph::LayerGraph) = any(node -> !isempty(buffer_names(native(node.l
 """
     graph_parameters(graph) -> Vector{Pair{String,Vector{Int}}}
 
-The parameters of a graph by path, in node order, with their row-major shapes.
+The parameters of a graph by path, in node order, with their row-major shapes; a tied one is its owner.
 """
 function graph_parameters(graph::LayerGraph)
-    found = Pair{String,Vector{Int}}[]
+    found, tied = Pair{String,Vector{Int}}[], Dict(graph.ties)
     for node in graph.nodes
         layer = native(node.layer)
         for (name, shape) in zip(parameter_names(layer), parameter_shapes(layer))
-            push!(found, "$(node.name).$name" => collect(Int, shape))
+            path = "$(node.name).$name"
+            haskey(tied, path) || push!(found, path => collect(Int, shape))
         end
     end
     return found
@@ -70,6 +71,37 @@ function check_graph(graph::LayerGraph, where)
             refuse("$where, output", "a value from 0 to $(values - 1)", string(value - 1), "unknown")
         haskey(inputs, value) && inputs[value][1].name != FLOATS.name &&
             refuse("$where, output", FLOATS.text, of_node(value, inputs[value]...), "layer")
+    end
+    isempty(graph.ties) || check_ties(graph, where)
+    return nothing
+end
+
+"Refuse a tie of or to what is not there, to what comes later or is tied itself, and between different shapes."
+function check_ties(graph::LayerGraph, where)
+    known, tied = Dict{String,Tuple{Int,String,Vector{Int}}}(), Dict{String,String}()
+    for node in graph.nodes
+        layer = native(node.layer)
+        for (kind, names, shapes) in (("parameter", parameter_names(layer), parameter_shapes(layer)),
+                                      ("buffer", buffer_names(layer), buffer_shapes(layer)))
+            foreach((name, shape) -> known["$(node.name).$name"] = (length(known), kind, collect(Int, shape)), names, shapes)
+        end
+    end
+    for (path, owner) in graph.ties
+        element = "$where, tie $(quoted(path))"
+        for name in (path, owner)
+            haskey(known, name) || refuse(element, "parameters or buffers of the graph", quoted(name), "unknown")
+        end
+        haskey(tied, path) && refuse(element, "one owner", "$(quoted(tied[path])) and $(quoted(owner))", "duplicate")
+        tied[path] = owner
+        (place, kind, shape), (first_place, other, size) = known[path], known[owner]
+        (kind, shape) == (other, size) ||
+            refuse(element, "a $kind of shape $(shape_text(shape))",
+                   "$(quoted(owner)), a $other of shape $(shape_text(size))", "layer")
+        first_place < place || refuse(element, "an owner that comes before it", quoted(owner), "layer")
+    end
+    for (path, owner) in graph.ties
+        haskey(tied, owner) &&
+            refuse("$where, tie $(quoted(path))", "an owner that is not tied itself", quoted(owner), "layer")
     end
     return nothing
 end

@@ -122,7 +122,8 @@ multi_head_attention(width, heads; key_width = width, value_width = width, bias 
     GraphBuilder(inputs = 1)
 
 Writes a layer graph that branches. Calling it applies a layer to values, which are numbers, and gives a value, or a tuple
-of them where the layer makes several; nodes are named "0", "1", … unless they are named. `graph(g, outputs...)` ends it.
+of them where the layer makes several; nodes are named "0", "1", … unless they are named. `graph(g, outputs...)` ends it;
+with `ties`, such as `("1.weight" => "0.weight",)`, parameters are earlier ones.
 
 ```jldoctest
 julia> using DiagramBridge
@@ -157,8 +158,9 @@ function native(layer::PortableLayer)
     return row.make(layer.attributes)
 end
 
-function graph(g::GraphBuilder, outputs::Int...)
-    made = LayerGraph(length(g.inputs), copy(g.nodes), collect(Int, outputs))
+function graph(g::GraphBuilder, outputs::Int...; ties = ())
+    tied = sort!(Pair{String,String}[path => owner for (path, owner) in ties], by = first)
+    made = LayerGraph(length(g.inputs), copy(g.nodes), collect(Int, outputs), tied)
     check_graph(made, "layer graph")
     return made
 end
@@ -173,20 +175,23 @@ end
 
 "Layers, or graphs with one input and one output, one after the other; nodes are named \"0\", \"1\", …."
 function chain(parts::Union{PortableLayer,LayerGraph}...)
-    g = GraphBuilder(1)
+    g, ties = GraphBuilder(1), Pair{String,String}[]
     value = 1
     for (place, part) in enumerate(parts)
         inner = as_graph(part)
         inner.inputs == length(inner.outputs) == 1 ||
             refuse("chain", "parts with one input and one output",
                    "$(inner.inputs) and $(length(inner.outputs)) in part $(place - 1)", "layer")
-        values = [value]
+        values, names = [value], Dict{String,String}()
         for node in inner.nodes
+            names[node.name] = string(length(g.nodes))
             append!(values, g(node.layer, values[node.inputs]...))
         end
+        renamed(path) = ((node, own) = Base.split(path, '.'); "$(names[node]).$own")
+        append!(ties, (renamed(path) => renamed(owner) for (path, owner) in inner.ties))
         value = values[inner.outputs[1]]
     end
-    return graph(g, value)
+    return graph(g, value; ties = ties)
 end
 
 end

@@ -59,7 +59,8 @@ has_only_value(a::Schema.Attribute) =
 read_attributes(where, messages) = Attributes(map(a -> read_attribute(where, a), messages))
 
 function read_graph(where, g::Schema.LayerGraph)
-    return LayerGraph(g.inputs, Node[read_node(where, node) for node in g.nodes], map(place, g.outputs))
+    ties = Pair{String,String}[tie.path => tie.owner for tie in g.ties]
+    return LayerGraph(g.inputs, Node[read_node(where, node) for node in g.nodes], map(place, g.outputs), ties)
 end
 
 function read_node(of, node::Schema.Node)

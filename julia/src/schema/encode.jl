@@ -12,7 +12,8 @@ message((name, value)::Pair{String,AttributeValue}) =
 messages(attributes::Attributes) = Schema.Attribute[message(pair) for pair in attributes]
 
 message(graph::LayerGraph) =
-    Schema.LayerGraph(inputs = graph.inputs, nodes = map(message, graph.nodes), outputs = map(number, graph.outputs))
+    Schema.LayerGraph(inputs = graph.inputs, nodes = map(message, graph.nodes), outputs = map(number, graph.outputs),
+                      ties = [Schema.Tie(path = path, owner = owner) for (path, owner) in graph.ties])
 
 message(node::Node) = Schema.Node(name = node.name, layer = message(node.layer), inputs = map(number, node.inputs),
                                   outputs = node.outputs)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bridge.port.export import export
+from bridge.port.from_onnx import from_onnx
 from bridge.port.from_torch import from_torch
 from bridge.port.ported import Ported
 from bridge.port.to_torch import to_torch
 
-__all__ = ["Ported", "export", "from_torch", "to_torch"]
+__all__ = ["Ported", "export", "from_onnx", "from_torch", "to_torch"]

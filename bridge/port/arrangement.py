@@ -23,7 +23,7 @@ from enum import Enum
 
 from bridge.port.sizes import BATCH_SIZE, ONE, Size, product
 
-__all__ = ["BATCH", "Arrangement", "Factor", "Group", "Kind"]
+__all__ = ["BATCH", "Arrangement", "Factor", "Group", "Kind", "group"]
 
 
 class Kind(Enum):

@@ -98,6 +98,8 @@ class Program(Translation):
     def _ported(self, node: fx.Node) -> Any:
         given = {name: self._read(value) for name, value in self.captured.arguments[node].items()}
         if node.target is operator.getitem:
+            if given["1"] >= len(given["0"]):
+                self.refuse("the values of a pooling alone", "their places too")
             return given["0"][given["1"]]
         self.shapes = self.captured.shapes[node]
         known = all(map(_is_known, given.values()))

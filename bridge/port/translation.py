@@ -12,7 +12,7 @@ from bridge.diagram.messages import shape_text
 from bridge.errors import PortError
 from bridge.layers.build import make
 from bridge.layers.definition import Shape
-from bridge.port.arrangement import BATCH, Arrangement, Factor, Group, Kind
+from bridge.port.arrangement import BATCH, Arrangement, Factor, Group, Kind, group
 from bridge.port.sizes import BATCH_SIZE, Size, fixed, product
 from bridge.port.sketch import Origin, Sketch, Step, Value
 from bridge.port.traced import Laid, Stacked, Traced
@@ -207,10 +207,10 @@ class Translation:
         made = [self.settled(part) for part in parts]
         values = [self.reshape(part.value, (1, *part.value.shape)) for part in made]
         first = self.require_alike(made)
-        joined = Factor(Size(len(parts)))
+        joined = group(Size(len(parts)))
         value = self.concat(values, 0)
-        axes = (*first.axes[:axis], (joined,), *first.axes[axis:])
-        return self.eager(Laid(value, Arrangement(axes, ((joined,), *first.sample))))
+        axes = (*first.axes[:axis], joined, *first.axes[axis:])
+        return self.eager(Laid(value, Arrangement(axes, (joined, *first.sample))))
 
     def require_alike(self, parts: Sequence[Laid]) -> Arrangement:
         """The arrangement of the first of several tensors that have the batch in the same place."""

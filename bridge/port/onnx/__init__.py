@@ -1,0 +1,1 @@
+"""ONNX graphs as PyTorch modules, on their way to portable layers."""

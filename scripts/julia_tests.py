@@ -17,7 +17,7 @@ from bridge.julia.folders import depot_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT, TESTS = ROOT / "julia", ROOT / "julia" / "test" / "runtests.jl"
-HAS_FLUX = 'exit(Base.find_package("Flux") === nothing ? 1 : 0)'
+HAS_FLUX = 'exit(VERSION >= v"1.9" && Base.find_package("Flux") !== nothing ? 0 : 1)'
 
 
 def main() -> int:

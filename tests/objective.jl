@@ -39,4 +39,21 @@ function go_on(diagram::String, checkpoint::String, data::String, epochs::Int, b
     save_checkpoint(result, objective, history)
 end
 
+
+"Train from a checkpoint, with the diagram changed after some steps, as JSON in a file says; the totals of the losses."
+function change_while_training(story::String, data::String, result::String)
+    told = DiagramBridge.parse_json(read(story))
+    objective = compile(load(told["diagram"]))
+    start = load_checkpoint!(objective, told["checkpoint"])
+    changes = Dict(change["after"] => change for change in told["changes"])
+    function callback(step, losses)
+        haskey(changes, step) || return nothing
+        change!(objective, load(changes[step]["diagram"]); origins = changes[step]["origins"])
+        return nothing
+    end
+    history = train!(objective, read_data(data); epochs = told["epochs"], batch_size = 8, start = start, callback = callback)
+    save_checkpoint(result, objective, history)
+    return join(history.total, ' ')
+end
+
 end

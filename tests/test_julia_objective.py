@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,9 +22,11 @@ from trainable_diagrams import Trainable, trainable_diagrams
 
 import bridge
 from bridge import layers
+from bridge.diagram.canonical import canonical
 from bridge.julia.session import Session
 from bridge.julia.start import julia_literal
 from bridge.torch import Objective
+from bridge.train import OPTIMIZERS, Cursor
 from bridge.train.tensor_file import read_tensors, write_tensors
 
 
@@ -145,3 +151,124 @@ def test_a_training_goes_on_in_the_other_language(session, tmp_path: Path, optim
     assert len(final) == 50
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(last.state_dict()[name], value, rtol=1e-9, atol=1e-9)
+
+
+def task(name: str, source: str) -> bridge.Diagram:
+    """A backbone that two arrows share, with a head that begins with zeros, in both languages."""
+    d = bridge.Builder("task")
+    x, h, y = d.space("x", "float64", k=3), d.space("h", "float64", k=4), d.space("y", "float64", k=2)
+    data = d.source(source, x=x, y=y)
+    backbone = d.arrow("backbone", x, h, layers.chain(layers.linear(3, 4), layers.tanh()))
+    again = d.arrow("again", x, h, backbone.component)
+    head = d.arrow(name, h, y, layers.linear(4, 2, init="zeros"))
+    d.agree(head(backbone(data.x)), data.y, by=bridge.mse(), name=f"{name} fits")
+    d.agree(head(again(data.x)), data.y, by=bridge.huber(), name=f"{name} fits again")
+    return d.build()
+
+
+def changed(d: bridge.Diagram, random: Random, number: int) -> tuple[bridge.Diagram, dict[str, str]]:
+    """The diagram after some operation, and the origins of components."""
+    component, arrow = random.choice(d.components).name, random.choice(d.arrows)
+    match random.choice(["freeze", "unfreeze", "swap", "agree", "glue", "drop", "rename", "untie"]):
+        case "freeze":
+            return d.freeze(component), {}
+        case "unfreeze":
+            return d.unfreeze(*(c.name for c in d.components)), {}
+        case "swap" if arrow.targets == ("y",):
+            small, more = layers.linear(4, 2, init="zeros"), [layers.tanh()] * random.randint(0, 1)
+            return d.substitute(arrow.component, layers.chain(small, *more)), {}
+        case "agree":
+            first = random.choice(d.agreements)
+            extra = replace(first, name=f"{first.name} {number}", divergence=bridge.mse(), weight=0.5)
+            return canonical(replace(d, agreements=(*d.agreements, extra))), {}
+        case "glue" if all(source.name == "data" for source in d.sources):
+            shared = {"arrows": [a.name for a in d.arrows if a.name in ("backbone", "again")], "spaces": ["x", "h", "y"]}
+            return d.glue(task("other", "more"), shared, prefix="new_"), {}
+        case "drop" if len(d.agreements) > 1:
+            kept = random.sample([agreement.name for agreement in d.agreements], len(d.agreements) - 1)
+            return d.restrict(agreements=kept), {}
+        case "rename":
+            return d.rename(components={component: f"{component}_"}), {f"{component}_": component}
+        case "untie" if sum(other.component == arrow.component for other in d.arrows) > 1:
+            return d.untie(arrow.name, f"own{number}"), {f"own{number}": arrow.component}
+    return d, {}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32 - 1), st.sampled_from([("adam", {"weight_decay": 0.1}), ("sgd", {"momentum": 0.9})]))
+def test_changes_during_a_training(session, folder: Path, seed: int, rule: tuple[str, dict[str, float]]) -> None:
+    """Both languages make the same of operations between the steps of a training: losses, parameters and their state."""
+    random, generator = Random(seed), torch.Generator().manual_seed(seed)
+    draw = lambda *sizes: torch.randn(*sizes, generator=generator, dtype=torch.float64)  # noqa: E731
+    data = {source: {"x": draw(16, 3), "y": draw(16, 2)} for source in ("data", "more")}
+    objective = bridge.compile(task("head", "data"))
+    optimizer = OPTIMIZERS[rule[0]](objective.trainable_parameters(), lr=0.01, **rule[1])
+    paths = {name: str(folder / name) for name in ("checkpoint", "ours", "theirs", "data", "story")}
+    bridge.save_checkpoint(paths["checkpoint"], objective, optimizer, Cursor(seed=seed % 100))
+    write_tensors(paths["data"], {f"{s}/{name}": x for s, columns in data.items() for name, x in columns.items()}, {})
+    bridge.save(objective.diagram, folder / "0.pb")
+    story: dict[str, Any] = {"diagram": str(folder / "0.pb"), "checkpoint": paths["checkpoint"], "epochs": 12, "changes": []}
+
+    def callback(step: bridge.train.Step) -> None:
+        if step.number % 3 < 2:
+            return
+        with suppress(bridge.DiagramError):  # nothing is left to train
+            diagram, origins = changed(objective.diagram, random, step.number)
+            bridge.change(objective, diagram, optimizer, origins=origins)
+            bridge.save(diagram, folder / f"{step.number}.pb")
+            change = {"after": step.number, "diagram": str(folder / f"{step.number}.pb"), "origins": origins}
+            story["changes"].append(change)
+
+    start = Cursor(seed=seed % 100)
+    history = bridge.fit(objective, data, epochs=12, batch_size=8, optimizer=optimizer, start=start, callback=callback)
+    bridge.save_checkpoint(paths["ours"], objective, optimizer, history.cursor)
+    Path(paths["story"]).write_text(json.dumps(story))
+    arguments = ", ".join(julia_literal(paths[name]) for name in ("story", "data", "theirs"))
+    totals = session.runtime.eval_string(f"Objectives.change_while_training({arguments})").split()
+    assert [float(total) for total in totals] == pytest.approx(history.total, rel=1e-9)
+    (ours, _), (theirs, _) = read_tensors(paths["ours"]), read_tensors(paths["theirs"])
+    torch.testing.assert_close(theirs, ours, rtol=1e-9, atol=1e-10)
+    driven = driven_by_julia(session, story, data, paths["theirs"], random.choice(["torch", "julia"]))
+    assert driven == pytest.approx(history.total, rel=1e-9)
+    torch.testing.assert_close(read_tensors(paths["theirs"])[0], ours, rtol=1e-9, atol=1e-10)
+
+
+def driven_by_julia(session: Session, story: dict[str, Any], data: Any, path: str, place: str) -> list[float]:
+    """The totals of the same training of an objective that Julia drives for Python; its end goes to a checkpoint."""
+    driven = bridge.compile(bridge.load(story["diagram"]), driver="julia", julia=session, placement={"head": place})
+    start = bridge.load_checkpoint(story["checkpoint"], driven)
+    changes = {change["after"]: change for change in story["changes"]}
+
+    def callback(step: bridge.train.Step) -> None:
+        if change := changes.get(step.number):
+            bridge.change(driven, bridge.load(change["diagram"]), step.optimizer, origins=change["origins"])
+
+    history = bridge.fit(driven, data, epochs=story["epochs"], batch_size=8, start=start, callback=callback)
+    bridge.save_checkpoint(path, driven, history.optimizer, history.cursor)
+    return history.total
+
+
+@pytest.mark.parametrize(
+    ("origins", "element", "found"),
+    [
+        ("head => nobody", "origin of component 'head'", "'nobody'"),
+        ("head => backbone", "origin of component 'head'", "component 'backbone' with another body"),
+        ("nobody => head", "diagram 'task'", "'nobody'"),
+    ],
+)
+def test_refused_changes(session, folder: Path, origins: str, element: str, found: str) -> None:
+    new, old = origins.split(" => ")
+    objective = bridge.compile(task("head", "data"))
+    bridge.save(objective.diagram, folder / "task.pb")
+    with pytest.raises(bridge.BridgeError) as ours:
+        bridge.change(objective, objective.diagram, origins={new: old})
+    code = f'''let objective = compile(load({julia_literal(str(folder / "task.pb"))})), before = objective.diagram
+        try
+            change!(objective, freeze(before, "head"); origins = "{new}" => "{old}")
+            ""
+        catch e
+            objective.diagram === before ? string(e.element, '|', e.expected, '|', e.found, '|', e.kind) : "changed"
+        end
+    end'''
+    theirs = session.runtime.eval_string(f"Objectives.eval(:({code}))").split("|")
+    assert theirs[:3] == [ours.value.element, ours.value.expected, ours.value.found] == [element, theirs[1], found]

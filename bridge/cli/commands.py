@@ -116,23 +116,33 @@ def _draw(options: argparse.Namespace, made: Picture) -> None:
     from bridge.draw.mermaid import mermaid
     from bridge.draw.page import page
     from bridge.draw.svg import svg
-    from bridge.schema.replace import replaced
 
     for path, write in ((options.svg, svg), (options.html, page), (options.mermaid, mermaid)):
         if path:
-            text = write(made)
-            with replaced(path, f"file {path!r}") as partial:
-                partial.write_text(text, encoding="utf-8")
+            _write(path, write(made))
             print(f"wrote {path}")
 
 
+def _write(path: str, text: str) -> None:
+    """Write a file, as a whole or not at all."""
+    from bridge.schema.replace import replaced
+
+    with replaced(path, f"file {path!r}") as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def relate(options: argparse.Namespace) -> int:
-    """Print the morphisms between two diagrams, and their largest common part."""
-    from bridge.cli.relate import as_text, related
+    """Print the morphisms between two diagrams, and their largest common part; with `--svg` also draw them."""
+    from bridge.cli.relate import as_text, corresponding, related
     from bridge.schema.files import load
 
-    found = related(load(options.first), load(options.second))
+    first, second = load(options.first), load(options.second)
+    found = related(first, second)
     print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else as_text(found))
+    if options.svg:
+        from bridge.draw.relation import relation
+
+        _write(options.svg, relation(first, second, corresponding(found), as_text(found)))
     return 0
 
 

@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     relate.add_argument("first", metavar="A", help="a diagram: .pb, .txtpb or .json")
     relate.add_argument("second", metavar="B", help="another one")
     relate.add_argument("--json", action="store_true", help="a JSON object, with every mapping")
+    relate.add_argument("--svg", metavar="OUT", help="also draw both, with what corresponds in one colour")
 
     julia = _command(chosen, "julia", None, "get a Julia").add_subparsers(metavar="COMMAND", required=True)
     install = _command(julia, "install", commands.julia_install, "get a Julia that works here; needs no root")

@@ -30,6 +30,7 @@ from bridge.schema import to_bytes
 from bridge.schema.generated import control_pb2 as control
 from bridge.schema.generated import plan_pb2
 from bridge.torch.batch import Batch
+from bridge.torch.binding import Components
 from bridge.torch.objective import Losses, Objective
 from bridge.torch.portable import draw_seed
 from bridge.torch.seeds import WORD, seeded
@@ -160,6 +161,13 @@ class JuliaObjective(Objective):
             if not component.training.is_frozen
             for path, parameter in self.components[component.name].named_parameters()
         }
+
+    def become(self, diagram: Diagram, plan: Plan, components: Components) -> None:
+        """Be the objective of another diagram, whose modules and plan these are (`bridge.change` finds them)."""
+        super().become(diagram, plan, components)
+        self.columns = Columns(diagram, plan, self._options["allow_device_copy"])
+        self._compiled = None
+        self._outputs = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_compiled": None, "_outputs": {}}

@@ -31,19 +31,21 @@ def steps_in_julia(
     """Make the steps from `begin` to `end`, counted from 0 over all epochs; gives each one's number and losses.
 
     The optimizer is torch's, of a kind that Julia has too: its state is the storage, and Julia makes the steps. Between
-    steps that are made `one_by_one` its options may be changed, and parameters given other memory.
+    steps that are made `one_by_one` its options may be changed, parameters given other memory, and the objective another
+    diagram.
     """
-    drawn, training = draw_seed(), None
-    julia = objective.compiled().julia
-    with objective.columns.shared(feed.columns, julia.copies) as samples:
-        first = begin
-        while first < end:
-            if training is None or not training.goes_on():
-                training = _Training(objective, samples, feed, optimizer, drawn)
-            count = 1 if one_by_one else end - first
-            for k, losses in enumerate(training.advance(first, count)):
-                yield first + k, losses
-            first += count
+    drawn, first = draw_seed(), begin
+    while first < end:
+        julia = objective.compiled().julia
+        with objective.columns.shared(feed.columns, julia.copies) as samples:
+            training = _Training(objective, samples, feed, optimizer, drawn)
+            while first < end:
+                count = 1 if one_by_one else end - first
+                for k, losses in enumerate(training.advance(first, count)):
+                    yield first + k, losses
+                first += count
+                if not training.goes_on():
+                    break
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,10 @@ class _Training:
         return answer
 
     def _all_states(self) -> list[_State]:
-        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        parameters = {p for group in self._optimizer.param_groups for p in group["params"]}
         named = self._objective.named_parameters_of_components()
-        if {id(p) for p in parameters} != {id(p) for p in named.values()}:
+        frozen = {*self._objective.components.parameters()} - {*named.values()}  # may be there, and are not stepped
+        if parameters - frozen != {*named.values()}:
             found = f"{len(parameters)} others"
             raise UnsupportedError("the optimizer", f"the {len(named)} trainable parameters of the objective", found)
         owners: dict[nn.Parameter, tuple[str, str]] = {}

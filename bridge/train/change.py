@@ -130,7 +130,9 @@ def follow(optimizer: Optimizer, objective: Objective, copies: Mapping[nn.Parame
     wanted = dict.fromkeys(objective.trainable_parameters())
     groups = optimizer.param_groups
     for group in groups:  # frozen ones stay: without a gradient they are not stepped, and their state waits
-        group["params"] = [parameter for parameter in group["params"] if parameter in every]
+        beside = [new for new, old in copies.items() if any(old is parameter for parameter in group["params"])]
+        group["params"] = [parameter for parameter in group["params"] if parameter in every] + beside
+        stepped.update(beside)
     groups[0]["params"] += [parameter for parameter in wanted if parameter not in stepped]
     for parameter in stepped - every.keys():
         optimizer.state.pop(parameter, None)

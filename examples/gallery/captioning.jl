@@ -40,7 +40,7 @@ function greedy(objective, image)
     return words
 end
 
-function train(; epochs = 15)
+function train(; epochs = 25)
     objective, samples, test = compile(diagram(encoder())), glyphs(500), glyphs(200; seed = 1)
     data = (digits = merge((image = samples.image,), captions(samples.label)),)
     history = train!(objective, data; epochs = epochs, lr = 3e-3, progress = false)

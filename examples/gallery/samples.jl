@@ -1,4 +1,4 @@
-# What the Julia versions learn from: images of printed digits, moved and noisy. (The Python versions have scikit-learn's.)
+# What the Julia versions learn from: images of printed digits, faint and noisy. (The Python versions have scikit-learn's.)
 
 using Random: MersenneTwister
 
@@ -10,13 +10,12 @@ function glyphs(count; seed = 0)
     draws = MersenneTwister(seed)
     image, label = zeros(Float32, 8, 8, count), [mod(n, 10) for n in 0:(count - 1)]
     for n in 1:count
-        down, right = rand(draws, 1:2), rand(draws, 2:3)
         for row in 1:5, column in 1:3
             FONT[label[n] + 1][3 * (row - 1) + column] == '1' || continue
-            image[right + column, down + row, n] = 0.5 + 0.5 * rand(draws)
+            image[column + 2, row + 1, n] = rand(draws)
         end
     end
-    return (image = clamp.(image .+ 0.15f0 .* randn(draws, Float32, size(image)), 0.0f0, 1.0f0), label = label)
+    return (image = clamp.(image .+ 0.2f0 .* randn(draws, Float32, size(image)), 0.0f0, 1.0f0), label = label)
 end
 
 "The fraction of samples whose largest logit is the label's."

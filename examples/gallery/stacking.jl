@@ -51,7 +51,7 @@ end
 
 perceptron() = Layers.chain(Layers.flatten(), Layers.linear(32, 32), Layers.relu(), Layers.linear(32, 10))
 
-function train(; epochs = 20)
+function train(; epochs = 60)
     objective, samples, test = compile(diagram(name -> perceptron())), glyphs(400), glyphs(200; seed = 1)
     folds = mod.(reverse(0:399) .÷ 10, FOLDS)
     inside = (; (Symbol("inside_$fold") => Float32.(folds .!= fold) for fold in 0:(FOLDS - 1))...)

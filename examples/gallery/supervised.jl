@@ -20,7 +20,7 @@ end
 convolution() = Layers.chain(Layers.reshape(1, 8, 8), Layers.conv2d(1, 8, 3; padding = 1), Layers.relu(),
                              Layers.max_pool2d(2), Layers.flatten())
 
-function train(; epochs = 8)
+function train(; epochs = 15)
     objective, test = compile(diagram(convolution())), glyphs(200; seed = 1)
     history = train!(objective, (digits = glyphs(500),); epochs = epochs, lr = 3e-3, progress = false)
     share = accuracy(evaluate(objective, "prediction", (digits = (image = test.image,),)), test.label)

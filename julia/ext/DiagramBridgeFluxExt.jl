@@ -5,8 +5,8 @@ module DiagramBridgeFluxExt
 
 using DiagramBridge
 using DiagramBridge: Activation, Add, AnyConvolution, BridgeError, Convolution, DLTensor, Embedding, Engine, FeatureNorm, Layer,
-    LayerMode, LayerNorm, Linear, LogSoftmax, Memory, Mode, Multiply, Schema, Softmax, Stage, TorchModule,
-    TransposedConvolution
+    LayerGraph, LayerMode, LayerNorm, Layers, Linear, LogSoftmax, Memory, Mode, Multiply, Node, PortableLayer, SampleShape,
+    Schema, Softmax, Stage, TorchModule, TransposedConvolution
 import Flux
 using Flux: Functors, NNlib, Optimisers, Zygote
 using Flux.Zygote: ChainRulesCore
@@ -30,6 +30,14 @@ include("flux/gradients.jl")
 include("flux/torch_module.jl")
 include("flux/optimiser.jl")
 include("flux/engine.jl")
+include("flux/port/operation.jl")
+include("flux/port/network.jl")
+include("flux/port/make.jl")
+include("flux/port/writer.jl")
+include("flux/port/activations.jl")
+include("flux/port/read.jl")
+include("flux/port/read_spatial.jl")
+include("flux/port/read_sequences.jl")
 include("flux/precompile.jl")
 
 end

@@ -12,11 +12,11 @@ import Mmap
 import SHA
 import SHA: sha256
 
-export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Morphism, Objective, Plan, TORCH,
-       TorchModule, TorchReference, agree!, arrow!, binary_cross_entropy, build, commute!, compile, component!, cosine,
-       cross_entropy, embeds, evaluate, freeze, glue, huber, index!, info_nce, isomorphic, kl, load, load_checkpoint!,
-       load_weights!, loss, losses_and_gradients, mae, morphisms, mse, output!, plan, read_weights, rename, restrict,
-       save, save_checkpoint, save_weights, source!, space!, substitute, tie, train!, unfreeze, untie
+export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Morphism, Objective, Plan, TORCH, TorchModule,
+       TorchReference, agree!, arrow!, binary_cross_entropy, build, change!, commute!, compile, component!, cosine,
+       cross_entropy, embeds, evaluate, freeze, from_flux, glue, huber, index!, info_nce, isomorphic, kl, load,
+       load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, morphisms, mse, output!, plan, read_weights, rename,
+       restrict, save, save_checkpoint, save_weights, source!, space!, substitute, tie, to, to_flux, train!, unfreeze, untie
 
 include("wire.jl")
 include("schema.jl")
@@ -166,9 +166,12 @@ include("objective/losses.jl")
 include("objective/evaluate.jl")
 include("objective/feed.jl")
 include("objective/train.jl")
+include("objective/change.jl")
 include("objective/resume.jl")
 include("objective/requests.jl")
 include("objective/weights.jl")
+include("port/ported.jl")
+include("port/to.jl")
 include("warm_up.jl")
 
 include("precompile.jl")

@@ -10,4 +10,5 @@ else
     include("flux/layers.jl")
     include("flux/native.jl")
     include("flux/models.jl")
+    include("flux/port.jl")
 end

@@ -43,6 +43,7 @@ end
 
 DiagramBridge.parameters(m::FluxModel) = m.parameters
 DiagramBridge.buffers(m::FluxModel) = m.buffers
+DiagramBridge.users_model(m::FluxModel) = m.model
 
 "What a call leaves for the way back: Zygote's closure, with the context that it adds gradients of mutable structs up in."
 struct Recorded

@@ -32,8 +32,8 @@ function ChainRulesCore.rrule(m::TorchModule, inputs::AbstractArray...)
     projections = map(ChainRulesCore.ProjectTo, inputs)
     function pull(dvalue)
         given = ChainRulesCore.unthunk(dvalue)
-        doutputs = given isa ChainRulesCore.AbstractZero ? [nothing] :
-                   call.is_single ? [given] : [of_output(given[k]) for k in 1:length(value)]
+        doutputs = given isa ChainRulesCore.AbstractZero ? Any[nothing] :
+                   call.is_single ? Any[given] : Any[of_output(given[k]) for k in 1:length(value)]
         all(isnothing, doutputs) && return ntuple(_ -> ChainRulesCore.ZeroTangent(), length(inputs) + 1)
         dinputs, dparameters = DiagramBridge.pull(call, doutputs, needs)
         named = NamedTuple{keys(m.parameters)}(map(tangent, Tuple(dparameters)))

@@ -1,7 +1,7 @@
 # What interprets each component of an objective: an instance of a Julia model, a module of Python's, or arrays for the
 # layers of a portable component.
 
-"Parameters of a portable component that Julia runs in memory of Python's, by path."
+"Parameters and buffers of a portable component that Julia runs in memory that is there already, such as Python's, by path."
 struct SharedVariables
     arrays::Dict{String,Array}
 end
@@ -18,17 +18,20 @@ function placement_in_julia(diagram::Diagram, wanted)
 end
 
 """
-    bind(diagram, placed, given) -> Dict{String,Bound}
+    bind(diagram, placed, given, kept = …) -> Dict{String,Bound}
 
 The models of all components that are more than layers run here. `given` has objects by the name of a component, or of its
-reference. Throws a `BridgeError` for a component without a model, and for one that contradicts it.
+reference, and `kept` models that are bound already. Throws a `BridgeError` for a component without a model, and for one that
+contradicts it.
 """
-function bind(diagram::Diagram, placed::Dict{String,Runtime}, given)
+function bind(diagram::Diagram, placed::Dict{String,Runtime}, given, kept::Dict{String,Bound} = Dict{String,Bound}())
     models = Dict{String,Any}(String(name) => model for (name, model) in given)
     used = Set{String}()
     bound = Dict{String,Bound}()
     for c in diagram.components
-        if c.body isa LayerGraph
+        if haskey(kept, c.name)
+            bound[c.name] = kept[c.name]
+        elseif c.body isa LayerGraph
             get(placed, c.name, JULIA) == TORCH || continue
             reach_torch!() || throw(BridgeError(string(element("component", c.name)), "'julia', since no Python runs here",
                                              "a placement on 'torch'", "binding"))

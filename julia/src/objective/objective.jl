@@ -37,9 +37,9 @@ A diagram bound to arrays, made by [`compile`](@ref): `loss`, `losses_and_gradie
 change in place. `owners` says for each parameter which is the first with the same memory: itself, unless it is tied. `used`
 and `used_buffers` have the places among them of those that the island takes (a model of the user's keeps its buffers);
 `evaluations` are made when they are first asked for. With `seeds` torch's generator is seeded for each call of a component of
-torch's.
+torch's. `optimizer` is the one that stepped it last. [`change!`](@ref) makes it the objective of another diagram.
 """
-struct Objective
+mutable struct Objective
     diagram::Diagram
     plan::Plan
     island::StepIsland
@@ -53,6 +53,7 @@ struct Objective
     bound::Dict{String,Bound}
     evaluations::Dict{Tuple{String,Vector{UInt8}},Evaluation}
     seeds::Bool
+    optimizer::Union{Optimizer,Nothing}
 end
 
 """
@@ -99,7 +100,7 @@ function Objective(diagram::Diagram, program::Plan, bound::Dict{String,Bound}; s
     parameters, buffers = variables(diagram, bound, seed)
     return Objective(diagram, program, island, loads(diagram, loaded), measured, parameters, owners(parameters),
                      places(parameters, fragment), buffers, places_run_here(buffers, fragment, steps_of(bound, fragment)), bound,
-                     Dict{Tuple{String,Vector{UInt8}},Evaluation}(), seeds)
+                     Dict{Tuple{String,Vector{UInt8}},Evaluation}(), seeds, nothing)
 end
 
 "For each component of a fragment the model that `lower` is told of; portable components run here have none."

@@ -35,6 +35,7 @@ function step!(o::Objective, optimizer::Optimizer, batch; seed::Integer = rand(U
     losses, _ = with_gradients(o, batch, true, seed) do v, gradient
         step!(optimizer, ((v.component, v.path, v.array, gradient),))
     end
+    o.optimizer = optimizer
     return losses
 end
 
@@ -44,7 +45,8 @@ end
 
 Train on whole data sets `(source = (column = array, …), …)`. `optimizer` is an `Optimizer`, or the name of one with torch's
 `options` (`lr = 0.01`, …). `seed` gives the order of the samples, the same as in Python. `callback(step, losses)` is called
-after each step, counted from 0 over all epochs; training stops where it returns `true`. `progress` says whether a progress bar
+after each step, counted from 0 over all epochs; it may [`change!`](@ref) the objective's diagram, and training stops where
+it returns `true`. `progress` says whether a progress bar
 is shown, or is the stream that it goes to.
 
 With `start`, a checkpoint that `load_checkpoint!` returned, an interrupted training goes on where it was. `epochs` counts

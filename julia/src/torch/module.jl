@@ -70,6 +70,7 @@ mutable struct TorchCall
     mode::Mode
     tape::TorchTape
     handle::TorchHandle
+    types::Vector{DataType} # of the results' elements
     is_used::Bool
     is_single::Bool # one result, no tuple
 end
@@ -83,11 +84,17 @@ Call a module; with `GRAD_FLAG` `call` has the way back.
 """
 function record(m::TorchModule, inputs, flags::UInt32)
     collect_calls()
-    given = Array[dense(x, m.name) for x in inputs]
+    given = Array[accepted(m, x) for x in inputs]
     mode = Mode(flags | SEEDED_FLAG | ONCE_FLAG, UInt32(0), rand(UInt64), UInt64(0))
     values, tape, handle = call(m, given, mode)
     is_single = length(values) == 1
-    return is_single ? values[1] : Tuple(values), TorchCall(m, given, mode, tape, handle, false, is_single)
+    types = DataType[eltype(y) for y in values]
+    return is_single ? values[1] : Tuple(values), TorchCall(m, given, mode, tape, handle, types, false, is_single)
+end
+
+function accepted(m::TorchModule, x::AbstractArray)
+    eltype(x) in ELEMENT_TYPES && return dense(x, m.name)
+    throw(BridgeError("an input of $m", "elements of $(join(ELEMENT_TYPES, ", "))", summary(x)))
 end
 
 function call(m::TorchModule, inputs::Vector{Array}, mode::Mode)
@@ -117,7 +124,7 @@ function pull(c::TorchCall, doutputs::Vector, needs::Vector{Bool})
         _, c.tape, c.handle = call(c.m, c.inputs, c.mode)
     end
     c.is_used = true
-    given = Any[d === nothing ? nothing : dense(d, c.m.name) for d in doutputs]
+    given = Any[d === nothing ? nothing : convert(Array{T}, d) for (T, d) in zip(c.types, doutputs)]
     wanted = [needs; fill(true, length(c.m.parameters))]
     found = torch_backward(c.m.instance.handle.id, c.tape, given, wanted)
     lend_results!(c.handle, Array[d for d in found if d !== nothing], Array[d for d in given if d !== nothing])

@@ -1,4 +1,4 @@
-"""Architectures trained as plain PyTorch, and as portable layers in both languages: the five, and with tied or bare weights."""
+"""The five architectures, and two more with tied and bare weights, as PyTorch and as portable layers in both languages."""
 
 from __future__ import annotations
 

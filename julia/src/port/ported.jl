@@ -42,6 +42,9 @@ elsewhere they hold a portable layer. Dropout draws as Flux's does. Throws a `Br
 to_flux(ported::Ported) = to_flux(ported.graph, ported.weights)
 function to_flux(graph::LayerGraph, weights::AbstractDict)
     check_graph(graph, "layer graph")
+    for (path, _) in graph.ties
+        throw(BridgeError("layer graph, tie $(quoted(path))", "parameters that are not tied, for a Flux model", "one that is"))
+    end
     return make_model(flux_engine("to_flux"), graph, own_weights(graph, weights))
 end
 

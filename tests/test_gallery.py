@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import product
 from math import isfinite
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 import bridge
 from bridge.diagram.ir import Diagram
+from bridge.diagram.operations import homomorphisms
 from bridge.julia.session import session
 from bridge.schema import to_bytes
 from examples.gallery import NAMES
@@ -54,14 +54,15 @@ def test_julias_diagrams_are_the_same() -> None:
     assert {name: in_julia(name, written) for name in NAMES} == {name: to_bytes(built(name)).hex() for name in NAMES}
 
 
-def test_morphisms_take_less_than_a_second() -> None:
-    """Of processor time; the search itself is bounded in steps."""
+def test_morphisms_between_any_two_take_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """5000 steps are some hundredths of a second."""
+    monkeypatch.setattr(homomorphisms, "MAX_STEPS", 5000)
     diagrams = {name: built(name) for name in NAMES}
     for one, other in product(NAMES, repeat=2):
-        started = time.process_time()
-        found = bridge.morphisms(diagrams[one], diagrams[other], limit=10_000)
-        assert time.process_time() - started < 1, (one, other)
-        assert one != other or found
+        found = bridge.morphisms(diagrams[one], diagrams[other])
+        assert one != other or any(morphism.arrows == {name: name for name in morphism.arrows} for morphism in found)
+    # Mutual learning teaches both ways what distillation teaches one way.
+    assert bridge.embeds(diagrams["distillation"], diagrams["mutual"]) is not None
 
 
 def test_the_page_and_the_verdict() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +19,10 @@ from bridge.diagram.canonical import canonical
 from bridge.diagram.ir import Diagram, Training
 from bridge.diagram.operations.common_part import common_part
 from bridge.diagram.types import term_trains
+from bridge.draw.picture import picture
+from bridge.draw.relation import BOXES, relation
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def trainable(diagram: Diagram) -> Diagram:
@@ -126,3 +131,50 @@ def test_a_tied_diagram_maps_without_embedding(tmp_path: Path, capsys: pytest.Ca
     bridge.save(d.build().tie("f", "g").rename(name="tied"), tmp_path / "b.pb")
     assert main(["relate", str(tmp_path / "a.pb"), str(tmp_path / "b.pb")]) == 0
     assert capsys.readouterr().out.startswith("'d' maps to 'tied', not injectively, g ↦ f (1 morphism in all)\n")
+
+
+def drawn(text: str) -> tuple[list[tuple[str, set[str]]], list[tuple[str, str, set[str]]]]:
+    """The boxes of a picture in order, with their classes, and the links between some."""
+    tree = ElementTree.fromstring(text)
+    boxes = [(g.attrib["data-id"], {*g.attrib["class"].split()}) for g in tree.iter(f"{SVG}g") if "data-id" in g.attrib]
+    paths = [path.attrib for path in tree.iter(f"{SVG}path") if "data-from" in path.attrib]
+    return boxes, [(path["data-from"], path["data-to"], {*path["class"].split()}) for path in paths]
+
+
+def colour(classes: set[str]) -> str:
+    """The class that says what a box or a link belongs to."""
+    (found,) = (name for name in classes if name == "apart" or name.startswith("pair"))
+    return found
+
+
+def test_the_command_draws_what_corresponds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(tmp_path / name) for name in ("distillation.pb", "mutual.pb", "relation.svg")]
+    for file, diagram in zip(files, (distillation(), mutual_learning()), strict=False):
+        bridge.save(diagram, file)
+    for first, second in ((0, 1), (1, 0)):
+        assert main(["relate", files[first], files[second], "--svg", files[2]]) == 0
+        boxes, links = drawn(Path(files[2]).read_text())
+        colours = {id_: colour(classes) for id_, classes in boxes}
+        assert colours["arrow student"] == colours["arrow peer_1"] != colours["arrow teacher"] == colours["arrow peer_2"]
+        assert "apart" not in (colours["arrow student"], colours["arrow teacher"], colours["space logits"])
+        assert sum(mark == "apart" for mark in colours.values()) == 2  # what the second peer learns
+        assert len(links) == 4 and all(colour(classes) == colours[old] == colours[new] for old, new, classes in links)
+    assert capsys.readouterr().out.count("embeds into") == 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds)
+def test_pictures_of_diagrams_that_relate(seed: int) -> None:
+    first, other = small_diagram(seed), small_diagram(seed + 1)
+    second = bridge.glue(first, other, prefix="z", name="both")
+    found = bridge.embeds(first, second)
+    assert found is not None
+    pairs = {kind: list(names.items()) for kind, names in found.kinds().items()}
+    boxes, links = drawn(relation(first, second, pairs))
+    above, below = dict(boxes[: len(picture(first).boxes)]), dict(boxes[len(picture(first).boxes) :])
+    assert above.keys() == picture(first).boxes.keys() and below.keys() == picture(second).boxes.keys()
+    joined = [(f"{kind[:-1]} {old}", f"{kind[:-1]} {new}") for kind in BOXES for old, new in pairs[kind]]
+    assert all(colour(above[old]) == colour(below[new]) != "apart" for old, new in joined)
+    assert len({colour(above[old]) for old, _ in joined}) == len(joined)  # an embedding: all are different
+    assert sum(colour(classes) != "apart" for classes in below.values()) == len(joined)
+    assert len(links) == len(first.arrows) + len(first.agreements) + len(first.commutes)

@@ -11,9 +11,12 @@ from bridge.cli.progress import bar
 from bridge.errors import BridgeError, DiagramError, FileError
 
 if TYPE_CHECKING:
-    from bridge.draw.picture import Picture
+    from torch import Tensor
 
-__all__ = ["check", "demo", "doctor", "export", "julia_install", "relate", "show"]
+    from bridge.draw.picture import Picture
+    from bridge.torch.objective import Objective
+
+__all__ = ["check", "demo", "doctor", "export", "julia_install", "port", "relate", "show"]
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -116,23 +119,33 @@ def _draw(options: argparse.Namespace, made: Picture) -> None:
     from bridge.draw.mermaid import mermaid
     from bridge.draw.page import page
     from bridge.draw.svg import svg
-    from bridge.schema.replace import replaced
 
     for path, write in ((options.svg, svg), (options.html, page), (options.mermaid, mermaid)):
         if path:
-            text = write(made)
-            with replaced(path, f"file {path!r}") as partial:
-                partial.write_text(text, encoding="utf-8")
+            _write(path, write(made))
             print(f"wrote {path}")
 
 
+def _write(path: str, text: str) -> None:
+    """Write a file, as a whole or not at all."""
+    from bridge.schema.replace import replaced
+
+    with replaced(path, f"file {path!r}") as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def relate(options: argparse.Namespace) -> int:
-    """Print the morphisms between two diagrams, and their largest common part."""
-    from bridge.cli.relate import as_text, related
+    """Print the morphisms between two diagrams, and their largest common part; with `--svg` also draw them."""
+    from bridge.cli.relate import as_text, corresponding, related
     from bridge.schema.files import load
 
-    found = related(load(options.first), load(options.second))
+    first, second = load(options.first), load(options.second)
+    found = related(first, second)
     print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else as_text(found))
+    if options.svg:
+        from bridge.draw.relation import relation
+
+        _write(options.svg, relation(first, second, corresponding(found), as_text(found)))
     return 0
 
 
@@ -149,6 +162,37 @@ def export(options: argparse.Namespace) -> int:
         for path in paths:
             print(path)
     return 0
+
+
+def port(options: argparse.Namespace) -> int:
+    """Compare a diagram in both languages; 1 where something is beyond its bound."""
+    from bridge.port.report import report
+    from bridge.schema.files import load
+    from bridge.torch.objective import compile
+    from bridge.torch.seeds import seeded
+    from bridge.train.tensor_file import read_tensors
+    from bridge.train.weights import load_weights
+
+    diagram = load(options.file)
+
+    def objective(weights: str | None) -> Objective:
+        with seeded(options.seed):
+            made = compile(diagram)
+        if weights is not None:
+            load_weights(weights, made)
+        return made
+
+    own = objective(options.file if options.file.endswith(".safetensors") else None)
+    other = None if options.against is None else objective(options.against)
+    data: dict[str, dict[str, Tensor]] | None = None
+    if options.data is not None:
+        data = {source.name: {} for source in diagram.sources}
+        for name, tensor in read_tensors(options.data)[0].items():
+            source, _, column = name.partition(".")
+            data.setdefault(source, {})[column] = tensor
+    made = report(own, options.to, other=other, data=data, seed=options.seed, as_it_is=options.as_it_is)
+    print(json.dumps(made.to_json(), indent=2, ensure_ascii=False) if options.json else made.text())
+    return 0 if made.first is None else 1
 
 
 def julia_install(options: argparse.Namespace) -> int:

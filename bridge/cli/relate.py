@@ -10,9 +10,10 @@ from bridge.diagram.operations.common_part import common_part
 from bridge.diagram.operations.morphisms import Morphism, embeds, isomorphic, morphisms
 from bridge.errors import DiagramError
 
-__all__ = ["as_text", "related"]
+__all__ = ["as_text", "corresponding", "related"]
 
 SHOWN = 5
+WAYS = ("forward", "backward")
 LIMIT = 1000
 
 # What says most of a morphism is told first, and what follows from it not at all.
@@ -68,6 +69,19 @@ def as_text(found: Mapping[str, Any]) -> str:
     least = "" if common["is_largest"] else " (at least: the search was cut short)"
     lines.append(f"in common{least}: {sizes or 'no agreement and no arrow'}{told(common) if sizes else ''}")
     return "\n".join(lines)
+
+
+def corresponding(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """What `related` found that is best shown: an isomorphism, an embedding, a morphism, else the largest common part.
+
+    For each kind the names in the first diagram with those in the second.
+    """
+    choices = [(found["isomorphism"], False)]
+    for part in (lambda way: [way["embedding"]], lambda way: way["morphisms"][:1]):
+        choices += [(morphism, is_back) for is_back in (False, True) for morphism in part(found[WAYS[is_back]])]
+    common = {kind: names for kind, names in found["common"].items() if kind != "is_largest"}
+    morphism, is_back = next((choice for choice in choices if choice[0] is not None), (common, False))
+    return {kind: [(b, a) if is_back else (a, b) for a, b in names.items()] for kind, names in morphism.items()}
 
 
 def in_words(first: str, second: str, way: Mapping[str, Any]) -> list[str]:

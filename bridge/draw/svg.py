@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 
@@ -38,18 +39,21 @@ def svg(made: Picture) -> str:
     Raises UnsupportedError where grandalf is not installed.
     """
     placed = layout(made)
-    size = f"{placed.width:.0f} {placed.height:.0f}"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" viewBox="0 0 {size}" width="{placed.width:.0f}" '
-        f'height="{placed.height:.0f}" role="img" aria-label="{escape(made.name)}">',
-        f"<title>{escape(made.name)}</title><style>{STYLE}</style>",
+    parts = [*drawn_lines(made, placed), *(drawn_box(box, placed) for box in made.boxes.values())]
+    return framed(made.name, placed.width, placed.height, parts)
+
+
+def framed(name: str, width: float, height: float, parts: Sequence[str], style: str = "") -> str:
+    """An SVG element of some size, with what all pictures need: rules, to which `style` adds, and the tip of lines."""
+    frame = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{escape(name)}">',
+        f"<title>{escape(name)}</title><style>{STYLE}{style}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
         'markerUnits="userSpaceOnUse" orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="#888"/></marker></defs>',
     ]
-    parts += drawn_lines(made, placed)
-    parts += [drawn_box(box, placed) for box in made.boxes.values()]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return "\n".join([*frame, *parts, "</svg>"]) + "\n"
 
 
 def drawn_lines(made: Picture, placed: Layout) -> list[str]:
@@ -94,14 +98,14 @@ def border(toward: tuple[float, float], middle: tuple[float, float], box: Box) -
     return (middle[0] + (half if toward[0] >= middle[0] else -half), middle[1])
 
 
-def drawn_box(box: Box, placed: Layout) -> str:
-    """A box with its label, and its title for who points at it."""
+def drawn_box(box: Box, placed: Layout, mark: str = "") -> str:
+    """A box with its label, and its title for who points at it; `mark` is one more class."""
     x, y = placed.places[box.id]
     width, height = size_of(box)
-    marks = [mark for mark in box.marks if mark in ("torch", "julia", "frozen")]
+    classes = ["box", box.kind, *(mark for mark in box.marks if mark in ("torch", "julia", "frozen")), *mark.split()]
     # No name has a slash.
     sides = f' data-left="{escape("/".join(box.left))}" data-right="{escape("/".join(box.right))}"' if box.left else ""
-    parts = [f'<g class="{" ".join(["box", box.kind, *marks])}" data-id="{escape(box.id)}"{sides}>']
+    parts = [f'<g class="{" ".join(classes)}" data-id="{escape(box.id)}"{sides}>']
     parts.append(f"<title>{escape(box.title)}</title>")
     if box.kind == "space":
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')

@@ -1,7 +1,7 @@
 """Mutual learning with pseudo-labels.
 
 Three networks learn from fifty labels: one in PyTorch that sees the whole image, and two in Julia that see its upper and its
-lower part. On images without labels each agrees with what the two others say, behind stopped gradients (Zhang et al., arXiv
+lower half. On images without labels each agrees with what the two others say, behind stopped gradients (Zhang et al., arXiv
 1706.00384; Blum and Mitchell, 1998). They begin with what they learned alone.
 
 Baseline: the same three networks, each trained alone on the fifty labels throughout.
@@ -24,8 +24,8 @@ PEERS = ("whole", "upper", "lower")
 
 
 def part() -> tuple[Layer, ...]:
-    """Five rows to logits."""
-    return layers.flatten(), layers.linear(40, 64), layers.relu(), layers.linear(64, 10)
+    """Four rows to logits."""
+    return layers.flatten(), layers.linear(32, 64), layers.relu(), layers.linear(64, 10)
 
 
 def diagram() -> bridge.Builder:
@@ -37,8 +37,8 @@ def diagram() -> bridge.Builder:
     convolution = (nn.Unflatten(1, (1, 8)), nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
     bodies = {
         "whole": nn.Sequential(*convolution, nn.Linear(144, 10)),
-        "upper": layers.chain(layers.slice(-2, 0, 5), *part()),
-        "lower": layers.chain(layers.slice(-2, 3, 8), *part()),
+        "upper": layers.chain(layers.slice(-2, 0, 4), *part()),
+        "lower": layers.chain(layers.slice(-2, 4, 8), *part()),
     }
     peers = {name: d.arrow(name, image, logits, body) for name, body in bodies.items()}
     for name, peer in peers.items():

@@ -15,6 +15,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; mar
 section { border-top: 1px solid #ddd; padding: 1em 0 } .missed { color: #c2255c }
 .picture > svg { max-width: 100%; height: auto }
 table { border-collapse: collapse } td, th { padding: 2px 14px 2px 0; text-align: left; vertical-align: top }
+.figure { white-space: nowrap }
 .curve polyline { fill: none; stroke: #1864ab; stroke-width: 1.2; opacity: .6 } .curve line { stroke: #bbb }
 .curve text { font: 11px system-ui, sans-serif; fill: #555 }
 """
@@ -41,8 +42,8 @@ def row(summary: Summary) -> str:
     """The table's row of one example."""
     example = find(summary.name)
     link = f'<a href="#{summary.name}">{escape(title(summary))}</a>'
-    cells = (link, escape(example.METRIC), summary.metric(), summary.baseline(), escape(example.BASELINE))
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+    figures = "".join(f'<td class="figure">{figure}</td>' for figure in (summary.metric(), summary.baseline()))
+    return f"<tr><td>{link}</td><td>{escape(example.METRIC)}</td>{figures}<td>{escape(example.BASELINE)}</td></tr>\n"
 
 
 def title(summary: Summary) -> str:

@@ -12,8 +12,8 @@ import Mmap
 import SHA
 import SHA: sha256
 
-export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Morphism, Objective, Plan, TORCH,
-       TorchModule, TorchReference, agree!, arrow!, binary_cross_entropy, build, change!, commute!, compile, component!, cosine,
+export BridgeError, Builder, Diagram, JULIA, JuliaReference, Layers, Losses, Morphism, Objective, Plan, TORCH, TorchModule,
+       TorchReference, agree!, arrow!, binary_cross_entropy, build, change!, commute!, compile, component!, cosine,
        cross_entropy, embeds, evaluate, freeze, from_flux, glue, huber, index!, info_nce, isomorphic, kl, load,
        load_checkpoint!, load_weights!, loss, losses_and_gradients, mae, morphisms, mse, output!, plan, read_weights, rename,
        restrict, save, save_checkpoint, save_weights, source!, space!, substitute, tie, to, to_flux, train!, unfreeze, untie
@@ -52,6 +52,7 @@ include("layers/group_norm.jl")
 include("layers/shapes.jl")
 include("layers/walks.jl")
 include("layers/arithmetic.jl")
+include("layers/learned.jl")
 include("layers/windows.jl")
 include("layers/columns.jl")
 include("layers/correlation.jl")

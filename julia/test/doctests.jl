@@ -9,9 +9,16 @@ function examples(path)
     blocks = Vector{Tuple{String,String}}[]
     for match in eachmatch(r"```jldoctest[^\n]*\n(.*?)```"s, read(path, String))
         steps = split(match.captures[1], r"^julia> "m; keepempty = false)
-        push!(blocks, [Tuple(strip.((split(step, '\n'; limit = 2)..., "")[1:2])) for step in steps])
+        push!(blocks, map(input_and_output, steps))
     end
     return blocks
+end
+
+"What is typed at a prompt, whose further lines are indented as far as the prompt, and what is printed."
+function input_and_output(step)
+    lines = split(step, '\n')
+    further = something(findfirst(line -> !startswith(line, ' '^7), lines[2:end]), length(lines)) - 1
+    return join(lines[1:(1 + further)], '\n'), strip(join(lines[(2 + further):end], '\n'))
 end
 
 "What the prompt shows for an input."

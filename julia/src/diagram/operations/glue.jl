@@ -24,7 +24,7 @@ julia> function task(name)
            x, y = space!(d, "x"; width = 3), space!(d, name; width = 2)
            data = source!(d, "data", ["x" => x, name => y])
            backbone = arrow!(d, "backbone", x, x, Layers.linear(3, 3))
-           head = arrow!(d, "\$(name)_head", x, y, Layers.linear(3, 2))
+           head = arrow!(d, name * "_head", x, y, Layers.linear(3, 2))
            agree!(d, head(backbone(data.x)), data[name]; by = mse())
            return build(d)
        end;

@@ -55,8 +55,8 @@ julia> function autoencoder(names...)
            x, z = space!(d, "x"; width = 3), space!(d, "z"; width = 2)
            data = source!(d, "data"; x = x)
            for name in names
-               f = arrow!(d, "\$(name)_in", x, z, Layers.linear(3, 2))
-               g = arrow!(d, "\$(name)_out", z, x, Layers.linear(2, 3))
+               f = arrow!(d, name * "_in", x, z, Layers.linear(3, 2))
+               g = arrow!(d, name * "_out", z, x, Layers.linear(2, 3))
                agree!(d, g(f(data.x)), data.x; by = mse())
            end
            return build(d)

@@ -9,9 +9,9 @@ from bridge.diagram.messages import element, listing, quote, unknown
 from bridge.diagram.paths import expand
 from bridge.diagram.uncollected import uncollected
 from bridge.errors import BindingError
-from bridge.plan.program import Instruction, Placement, Plan, PlannedAgreement, Runtime
+from bridge.plan.program import Instruction, Operation, Placement, Plan, PlannedAgreement, Runtime
 from bridge.plan.registers import allocate, bury, islands
-from bridge.plan.schedule import schedule, steps_of_agreements, steps_of_terms
+from bridge.plan.schedule import Step, schedule, steps_of_agreements, steps_of_terms
 from bridge.schema import identity
 
 __all__ = ["place", "plan", "plan_outputs"]
@@ -35,6 +35,7 @@ def plan(diagram: Diagram, placement: Mapping[str, Runtime] | None = None, drive
         of_terms = steps_of_terms(diagram, expansion.terms, roots, placed, driver)
         of_agreements = steps_of_agreements(expansion.agreements, of_terms, len(expansion.terms), driver)
         order = schedule([*of_terms.values(), *of_agreements], driver)
+        order.append(Step(len(expansion.terms) + len(of_agreements), Operation.SUM, driver))  # all others lead to it
         allocation = allocate(diagram, expansion.terms, order)
         total = allocation.instructions[-1]
         return _assemble(

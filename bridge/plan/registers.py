@@ -62,24 +62,27 @@ def allocate(diagram: Diagram, terms: Sequence[Term], order: Sequence[Step]) -> 
 
 def bury(instructions: Sequence[Instruction], kept: Collection[int]) -> list[Instruction]:
     """Fill in `dead`: where each register is read last, or made if nothing reads it. Those in `kept` never die."""
-    last: dict[int, int] = {}
+    last: list[int] = []  # by register: they are numbered in the order in which they are made
     for place, instruction in enumerate(instructions):
-        for register in (*instruction.outputs, *instruction.inputs):
+        last.extend([place] * len(instruction.outputs))
+        for register in instruction.inputs:
             last[register] = place
-    dead: list[list[int]] = [[] for _ in instructions]
-    for register in sorted(last):
+    dead: dict[int, list[int]] = {}
+    for register, place in enumerate(last):
         if register not in kept:
-            dead[last[register]].append(register)
-    return [
-        replace(instruction, dead=tuple(d)) if d else instruction
-        for instruction, d in zip(instructions, dead, strict=True)
-    ]
+            dead.setdefault(place, []).append(register)
+    buried = list(instructions)
+    for place, registers in dead.items():
+        buried[place] = replace(buried[place], dead=tuple(registers))
+    return buried
 
 
 def islands(
     diagram: Diagram, instructions: Sequence[Instruction], driver: Runtime, kept: Collection[int]
 ) -> tuple[Island, ...]:
     """The maximal runs on the runtime that is not the driver; registers in `kept` are read after the end."""
+    if all(instruction.runtime is driver for instruction in instructions):
+        return ()
     last: dict[int, int] = dict.fromkeys(kept, len(instructions))
     for place, instruction in enumerate(instructions):
         for register in instruction.inputs:

@@ -36,11 +36,13 @@ class Step:
     arrow: str = ""
     place: int = 0
     waits: int = 0
-    after: list[Step] = field(default_factory=list)
+    after: list[Step] | None = None  # most steps are agreements', which nothing but the sum waits for
 
     def wait_for(self, others: Iterable[Step]) -> None:
         """Let this step come after others."""
         for other in others:
+            if other.after is None:
+                other.after = []
             other.after.append(self)
             self.waits += 1
 
@@ -114,33 +116,32 @@ def changes(component: Component) -> bool:
 def steps_of_agreements(
     agreements: Sequence[Agreement], steps: Mapping[int, Step], first: int, driver: Runtime
 ) -> list[Step]:
-    """A step for each agreement, whose ids begin at `first`, and the sum."""
+    """A step for each agreement, whose ids begin at `first`."""
     diverges = []
     for place, agreement in enumerate(agreements):
         sides = (agreement.left, agreement.right, *(() if agreement.mask is None else (agreement.mask,)))
         step = Step(first + place, Operation.DIVERGE, driver, sides, place=place)
         step.wait_for(steps[side] for side in sides)
         diverges.append(step)
-    total = Step(first + len(agreements), Operation.SUM, driver)
-    total.wait_for(diverges)
-    return [*diverges, total]
+    return diverges
 
 
 def schedule(steps: Iterable[Step], driver: Runtime) -> list[Step]:
-    """Order steps by Kahn's algorithm as described above."""
-    ready: dict[Runtime, list[tuple[int, Step]]] = {runtime: [] for runtime in Runtime}
-    for step in {step.id: step for step in steps}.values():
+    """Order steps by Kahn's algorithm as described above, all but the sum, which is last."""
+    by_id = {step.id: step for step in steps}
+    ready: dict[Runtime, list[int]] = {runtime: [] for runtime in Runtime}  # heaps of ids
+    for step in by_id.values():
         if not step.waits:
-            heappush(ready[step.runtime], (step.id, step))
+            heappush(ready[step.runtime], step.id)
     order: list[Step] = []
     current = driver
     while ready[current] or any(ready.values()):
         if not ready[current]:
-            current = min((heap[0][0], runtime.value, runtime) for runtime, heap in ready.items() if heap)[2]
-        step = heappop(ready[current])[1]
+            current = min((heap[0], runtime.value, runtime) for runtime, heap in ready.items() if heap)[2]
+        step = by_id[heappop(ready[current])]
         order.append(step)
-        for other in step.after:
+        for other in step.after or ():
             other.waits -= 1
             if not other.waits:
-                heappush(ready[other.runtime], (other.id, other))
+                heappush(ready[other.runtime], other.id)
     return order

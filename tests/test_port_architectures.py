@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 import bridge
 from bridge import port
 from tests.port_checks import assert_comes_back, assert_same_function
+from tests.port_diagrams import fitted
 from tests.port_models import Captioner, Vision, five
+from tests.test_export import assert_follows, curve, run, save_data
 
 
 @pytest.mark.parametrize("name", ["resnet", "captioner", "pre-norm", "post-norm", "packed", "u-net", "mixer"])
@@ -43,6 +46,34 @@ def test_parameters_that_are_added_and_multiplied() -> None:
         ((1, 8), "multiply"),
     ]
     assert ported.names["where"] == ("where.value",)
+
+
+def test_learned_values_in_a_script(tmp_path: Path) -> None:
+    """Blocks of one class whose learned values differ in shape, and one that adds where the other multiplies."""
+    torch.manual_seed(3)
+    module = nn.Sequential(Scaled(3, True), Scaled(1, True), Scaled(3, False)).double()
+    d, ported, data = fitted(module, [torch.zeros(1, 3, dtype=torch.float64)])
+    objective = bridge.compile(d)
+    objective.components["net"].load_state_dict(dict(ported.weights))
+    port.export(objective, tmp_path / "script")
+    text = (tmp_path / "script" / "train.py").read_text()
+    assert text.count("nn.Parameter(torch.zeros(shape))") == 1 and text.count("nn.Parameter(torch.zeros((3,)))") == 1
+    save_data(data, tmp_path / "data.safetensors")
+    options = ["--in-order", "--epochs", "2", "--batch-size", "4", "--lr", "0.01"]
+    (found,) = run((tmp_path / "script", [str(tmp_path / "data.safetensors"), *options]))
+    assert_follows(found, curve(objective, data, 2, 4, 0.01), 1e-7)
+
+
+class Scaled(nn.Module):
+    """A linear map, and a learned value that is added or that multiplies it."""
+
+    def __init__(self, size: int, adds: bool) -> None:
+        super().__init__()
+        self.map, self.adds = nn.Linear(3, 3), adds
+        self.value = nn.Parameter(torch.randn(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x) + self.value if self.adds else self.map(x) * self.value
 
 
 def test_weights_go_back_into_the_module() -> None:

@@ -310,6 +310,15 @@ def test_a_graph_that_trains(tmp_path: Path) -> None:
     torch.testing.assert_close(statistics, [module[1].running_mean, module[1].running_var])
 
 
+def test_sizes_are_limited(tmp_path: Path) -> None:
+    """Before anything of that size is made, also of what no output needs."""
+    with pytest.raises(PortError, match="input 'x': expected at most 16777216 numbers in a sample"):
+        port.from_onnx(saved(model("y = Relu (x)", (2**20, 2**20), {}), tmp_path))
+    body = "a = Expand (x, s) b = Relu (a) y = Relu (x)"
+    with pytest.raises(PortError, match=r"operator Expand: expected at most 16777216 numbers in a sample, found 1073741824"):
+        port.from_onnx(saved(model(body, (1,), {"s": ints(1, 2**30)}), tmp_path))
+
+
 REFUSED: dict[str, tuple[str, Shape, dict[str, Any], str, str]] = {
     "an operator": ('a = Relu (x) y = Einsum <equation="ij->ji"> (a)', (4,), {}, "operator Einsum", "an operator that"),
     "erf": ("y = Erf (x)", (4,), {}, "operator Erf", "an operator that"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
@@ -15,6 +16,7 @@ from bridge.diagram.ir import Axis, DataType, Space
 from bridge.diagram.messages import shape_text
 from bridge.errors import PortError
 from bridge.port.from_torch import from_torch
+from bridge.port.onnx.constants import MOST
 from bridge.port.onnx.file import File, Port, package, read
 from bridge.port.onnx.module import OnnxModule
 from bridge.port.ported import Ported
@@ -61,6 +63,8 @@ def _space(port: Port) -> Space:
         raise PortError(element, f"one of {', '.join(kinds)}", port.data_type)
     if not port.axes or any(size is None for size in port.axes[1:]):
         raise PortError(element, "sizes of all axes but the batch's, or inputs given beside the file", "none")
+    if math.prod(size for size in port.axes[1:] if isinstance(size, int)) > MOST:
+        raise PortError(element, f"at most {MOST} numbers in a sample", shape_text(port.axes[1:]))  # type: ignore[arg-type]
     axes = []
     for place, size in enumerate(port.axes[1:]):
         name = "".join(c if c.isalnum() else "_" for c in size) if isinstance(size, str) else size

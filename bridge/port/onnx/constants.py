@@ -10,10 +10,10 @@ import numpy
 from bridge.errors import PortError
 from bridge.port.onnx.file import Array, Call, package
 
-__all__ = ["FOLDED", "constant", "folded"]
+__all__ = ["FOLDED", "MOST", "constant", "folded"]
 
 MOST = 2**24
-"""Numbers in a constant that is computed."""
+"""Numbers in a constant that is computed, and in a sample."""
 ELEMENTWISE = frozenset(
     {
         *("Add", "Sub", "Mul", "Div", "Mod", "Pow", "Neg", "Sqrt", "Floor", "Ceil", "Min", "Max", "Abs", "Reciprocal"),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bridge.diagram.names import is_name
 from bridge.errors import PortError
-from bridge.port.onnx.constants import FOLDED, constant, folded
+from bridge.port.onnx.constants import FOLDED, MOST, constant, folded
 from bridge.port.onnx.file import Array, Call, File
 from bridge.port.onnx.operators import OPERATORS, Applied
 from bridge.port.onnx.operators.recurrent import GATES, by_direction
@@ -53,10 +53,14 @@ class Operation(nn.Module):
         if call.operator not in OPERATORS:
             raise refusal(call, "an operator that the portable layers cover", call.operator)
         try:
-            return OPERATORS[call.operator](Applied(call, self.opset, self.training, batch), *values)
+            made = OPERATORS[call.operator](Applied(call, self.opset, self.training, batch), *values)
         except (RuntimeError, ValueError, IndexError, TypeError, KeyError) as error:
             text = str(error).splitlines()
             raise refusal(call, "arguments that it takes", text[0][:300] if text else type(error).__name__) from None
+        for value in made if isinstance(made, list) else [made]:
+            if isinstance(value, Tensor) and value.numel() > MOST * batch[1]:
+                raise refusal(call, f"at most {MOST} numbers in a sample", f"{value.numel() // batch[1]}")
+        return made
 
 
 class OnnxModule(nn.Module):

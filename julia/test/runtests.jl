@@ -24,6 +24,7 @@ using Test
     include("optimizers.jl")
     include("json.jl")
     include("checkpoint.jl")
+    include("change.jl")
     include("progress.jl")
     include("pythoncall.jl") # the last one: it has Julia use torch's BLAS
 end

@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # the same names, for type checkers
     from bridge.errors import UnsupportedError as UnsupportedError
     from bridge.julia.session import collect as collect
     from bridge.julia.session import stats as stats
+    from bridge.port.to import to as to
     from bridge.schema.files import load as load
     from bridge.schema.files import save as save
     from bridge.torch import Losses as Losses
@@ -115,6 +116,7 @@ EXPORTS = {
     "stats": "bridge.julia.session",
     "substitute": "bridge.diagram.operations.substitute",
     "tie": "bridge.diagram.operations.tie",
+    "to": "bridge.port.to",
     "unfreeze": "bridge.diagram.operations.training",
     "untie": "bridge.diagram.operations.tie",
 }

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import bridge
 from bridge import port
 from tests.port_checks import assert_comes_back, assert_same_function
-from tests.port_models import Captioner, five
+from tests.port_models import Captioner, Vision, five
 
 
 @pytest.mark.parametrize("name", ["resnet", "captioner", "pre-norm", "post-norm", "packed", "u-net", "mixer"])
@@ -28,6 +28,21 @@ def test_the_five_architectures(name: str) -> None:
     assert found == set(ported.weights) and set(ported.names) <= set(before)
     assert [part.training for part in module.modules()] == modes
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
+
+
+def test_parameters_that_are_added_and_multiplied() -> None:
+    torch.manual_seed(3)
+    module, images = Vision().double(), [torch.randn(4, 1, 8, 8, dtype=torch.float64)]
+    ported = port.from_torch(module, *images)
+    assert_same_function(module, ported, images)
+    assert_comes_back(ported, images)
+    found = {node.name: node.layer for node in ported.graph.nodes if node.layer.operation == "parameter"}
+    assert [(layer["shape"], layer["by"]) for layer in found.values()] == [
+        ((4, 8), "add"),
+        ((1, 8), "multiply"),
+        ((1, 8), "multiply"),
+    ]
+    assert ported.names["where"] == ("where.value",)
 
 
 def test_weights_go_back_into_the_module() -> None:

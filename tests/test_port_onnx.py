@@ -106,6 +106,12 @@ CASES: dict[str, tuple[str, Shape, dict[str, Any], str]] = {
         "group_norm",
     ),
     "instance norm": ("y = InstanceNormalization (x, s, b)", (3, 5), {"s": (3,), "b": (3,)}, "instance_norm"),
+    "learned values": (
+        "a = Add (p, x) b = Mul (a, q) c = Add (b, m) y = Softmax (c)",
+        (3, 4),
+        {"p": (1, 3, 4), "q": (4,), "m": numpy.full((1, 1), 2, "float32")},
+        "parameter parameter scale softmax",
+    ),
     "activations": (
         "a = Relu (x) b = Sigmoid (a) c = Tanh (b) d = LeakyRelu <alpha=0.3> (c) e = Elu (d) f = Celu <alpha=0.7> (e) "
         'g = Selu (f) h = Softplus (g) i = HardSwish (h) j = Mish (i) k = Gelu (j) y = Gelu <approximate="tanh"> (k)',
@@ -308,7 +314,7 @@ REFUSED: dict[str, tuple[str, Shape, dict[str, Any], str, str]] = {
     "an operator": ('a = Relu (x) y = Einsum <equation="ij->ji"> (a)', (4,), {}, "operator Einsum", "an operator that"),
     "erf": ("y = Erf (x)", (4,), {}, "operator Erf", "an operator that"),
     "the batch": ("y = Softmax <axis=0> (x)", (4,), {}, "operator Softmax", "each sample by itself"),
-    "a weight that is added": ("y = Add (x, b)", (4,), {"b": (4,)}, "operator Add", ""),
+    "a weight that is subtracted": ("y = Sub (x, b)", (4,), {"b": (4,)}, "operator Sub", "computed from the inputs"),
     "ceil mode": ("y = MaxPool <kernel_shape=[2], ceil_mode=1> (x)", (2, 5), {}, "operator MaxPool", "windows inside"),
     "another gru": (
         "a, h = GRU <hidden_size=2> (x, W, R) y = Squeeze (h, z)",

@@ -11,9 +11,12 @@ from bridge.cli.progress import bar
 from bridge.errors import BridgeError, DiagramError, FileError
 
 if TYPE_CHECKING:
-    from bridge.draw.picture import Picture
+    from torch import Tensor
 
-__all__ = ["check", "demo", "doctor", "export", "julia_install", "relate", "show"]
+    from bridge.draw.picture import Picture
+    from bridge.torch.objective import Objective
+
+__all__ = ["check", "demo", "doctor", "export", "julia_install", "port", "relate", "show"]
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -159,6 +162,37 @@ def export(options: argparse.Namespace) -> int:
         for path in paths:
             print(path)
     return 0
+
+
+def port(options: argparse.Namespace) -> int:
+    """Compare a diagram in both languages; 1 where something is beyond its bound."""
+    from bridge.port.report import report
+    from bridge.schema.files import load
+    from bridge.torch.objective import compile
+    from bridge.torch.seeds import seeded
+    from bridge.train.tensor_file import read_tensors
+    from bridge.train.weights import load_weights
+
+    diagram = load(options.file)
+
+    def objective(weights: str | None) -> Objective:
+        with seeded(options.seed):
+            made = compile(diagram)
+        if weights is not None:
+            load_weights(weights, made)
+        return made
+
+    own = objective(options.file if options.file.endswith(".safetensors") else None)
+    other = None if options.against is None else objective(options.against)
+    data: dict[str, dict[str, Tensor]] | None = None
+    if options.data is not None:
+        data = {source.name: {} for source in diagram.sources}
+        for name, tensor in read_tensors(options.data)[0].items():
+            source, _, column = name.partition(".")
+            data.setdefault(source, {})[column] = tensor
+    made = report(own, options.to, other=other, data=data, seed=options.seed, as_it_is=options.as_it_is)
+    print(json.dumps(made.to_json(), indent=2, ensure_ascii=False) if options.json else made.text())
+    return 0 if made.first is None else 1
 
 
 def julia_install(options: argparse.Namespace) -> int:

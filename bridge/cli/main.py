@@ -19,7 +19,8 @@ OK, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 STATUSES = """\
 exit status:
   0    it worked
-  1    it failed here: Julia is not available, a figure of the demo was not reached, doctor found no way to run islands
+  1    it failed here: Julia is not available, a figure of the demo was not reached, doctor found no way to run islands,
+       port found a difference beyond the bounds
   2    the input is wrong: a file that is no sound diagram, an unknown component, a wrong argument
   130  it was interrupted (Ctrl-C)
 """
@@ -102,6 +103,19 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--weights", metavar="FILE", help="weights (default: those in FILE, or initial ones)")
     export.add_argument("--seed", type=int, default=0, help="of initial weights (default 0)")
     export.add_argument("--json", action="store_true", help="the paths as a JSON array")
+
+    port = _command(chosen, "port", commands.port, "compare a diagram in PyTorch and in Julia, layer by layer")
+    port.epilog = "Exit status 1 where something is further apart than its bound. Julia's engine is Flux where it is there."
+    port.add_argument("file", metavar="FILE", help="a diagram: .pb, .txtpb, .json, or .safetensors with weights")
+    port.add_argument("--to", choices=["flux", "torch"], required=True, help="the runtime that is compared with the other")
+    port.add_argument("--report", action="store_true", required=True, help="print what was measured")
+    port.add_argument("--against", metavar="FILE", help="weights of Julia's side (default: the same)")
+    port.add_argument(
+        "--data", metavar="FILE", help=".safetensors with an array <source>.<column> for each (default: random)"
+    )
+    port.add_argument("--as-it-is", action="store_true", help="in the diagram's own dtypes (default: all in float64)")
+    port.add_argument("--seed", type=int, default=0, help="of initial weights and random numbers (default 0)")
+    port.add_argument("--json", action="store_true", help="a JSON object, with every figure")
 
     relate = _command(chosen, "relate", commands.relate, "say how two diagrams relate: their morphisms and what is common")
     relate.epilog = "Names, weights, frozenness, attributes and detach are ignored."

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from bridge.torch.objective import Objective
 
 AttributeValue: TypeAlias = "int | float | str | bool | tuple[int, ...]"
 Attributes: TypeAlias = "tuple[tuple[str, AttributeValue], ...]"
@@ -368,6 +371,12 @@ class Diagram:
         from bridge.diagram.operations.tie import tie
 
         return tie(self, owner, *others)
+
+    def to(self, runtime: str, **options: Any) -> Objective:
+        """An objective of the diagram with its components in another runtime (`bridge.to`)."""
+        from bridge.port.to import to
+
+        return to(self, runtime, **options)
 
     def svg(self, **options: Any) -> str:
         """The diagram as a picture (options as in `bridge.draw.picture.picture`). Needs the extra `draw`."""

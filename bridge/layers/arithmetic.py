@@ -5,13 +5,41 @@ Layers of several inputs repeat axes of size 1, as NumPy does, where the inputs 
 
 from __future__ import annotations
 
-from bridge.diagram.attributes import AttributeDefinition, AttributeKind
+from bridge.diagram.attributes import AttributeDefinition, AttributeKind, one_of
 from bridge.diagram.ir import Layer
 from bridge.diagram.messages import shape_text
-from bridge.layers.definition import FLOAT, InputKind, LayerDefinition, Shape, Values, mismatch, same_shape
+from bridge.layers.definition import (
+    ANY_SIZES,
+    FLOAT,
+    Constant,
+    Initial,
+    InputKind,
+    LayerDefinition,
+    Normal,
+    Parameter,
+    Shape,
+    Values,
+    integers,
+    mismatch,
+    same_shape,
+)
 from bridge.layers.make import make
 
-__all__ = ["ROWS", "abs", "add", "divide", "exp", "log", "matmul", "multiply", "power", "scale", "sqrt", "subtract"]
+__all__ = [
+    "ROWS",
+    "abs",
+    "add",
+    "divide",
+    "exp",
+    "log",
+    "matmul",
+    "multiply",
+    "parameter",
+    "power",
+    "scale",
+    "sqrt",
+    "subtract",
+]
 
 
 def add() -> Layer:
@@ -38,6 +66,20 @@ def multiply() -> Layer:
 def divide() -> Layer:
     """The first input divided by the second, element by element; axes of size 1 are repeated."""
     return make("divide")
+
+
+def parameter(*shape: int, by: str = "add", init: str = "zeros") -> Layer:
+    """x + value, or with `by="multiply"` x · value, of a learned value with as many axes as a sample, some of size 1.
+
+    Position embeddings and LayerScale (arXiv 2103.17239) are such. The value starts as "zeros", "ones", or as "normal"
+    numbers of deviation 0.02.
+
+    >>> from bridge.layers.build import as_graph
+    >>> from bridge.layers.graph import infer_shapes
+    >>> infer_shapes(as_graph(parameter(1, 4)), (("step", 4),), "component 'positions'")
+    (('step', 4),)
+    """
+    return make("parameter", shape=shape, by=by, init=init)
 
 
 def scale(factor: float, shift: float = 0.0) -> Layer:
@@ -106,11 +148,35 @@ def two(values: Values) -> tuple[InputKind, ...]:
     return (FLOAT, FLOAT)
 
 
+def parameter_shapes(where: str, values: Values, inputs: tuple[Shape, ...]) -> tuple[Shape]:
+    """The value's axes are the sample's, or 1."""
+    (shape,), own = inputs, integers(values, "shape")
+    if len(shape) != len(own) or any(size not in (1, other) for size, other in zip(own, shape, strict=True)):
+        raise mismatch(where, f"an input of shape {shape_text(own)}, but for axes of size 1", shape)
+    return (shape,)
+
+
+def parameter_value(values: Values) -> tuple[Parameter, ...]:
+    """The value."""
+    initial: dict[str, Initial] = {"zeros": Constant(0.0), "ones": Constant(1.0), "normal": Normal(0.02)}
+    return (Parameter("value", integers(values, "shape"), initial[str(values["init"])]),)
+
+
 ROWS = (
     LayerDefinition("add", common_shape, kinds=two, more=True),
     LayerDefinition("subtract", common_shape, kinds=two),
     LayerDefinition("multiply", common_shape, kinds=two),
     LayerDefinition("divide", common_shape, kinds=two),
+    LayerDefinition(
+        "parameter",
+        parameter_shapes,
+        (
+            AttributeDefinition("shape", AttributeKind.INTEGERS, None, ANY_SIZES),
+            AttributeDefinition("by", AttributeKind.TEXT, "add", one_of("add", "multiply")),
+            AttributeDefinition("init", AttributeKind.TEXT, "zeros", one_of("zeros", "ones", "normal")),
+        ),
+        parameter_value,
+    ),
     LayerDefinition(
         "scale",
         same_shape,

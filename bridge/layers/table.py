@@ -29,6 +29,7 @@ Conventions are torch's, batch first. `axis` attributes are negative: they count
 | `embedding` | the rows of a table |
 | `flatten`, `reshape`, `identity` | the same numbers, row-major, in another shape |
 | `add`, `subtract`, `multiply`, `divide` | of two inputs (`add`: or more), whose axes of size 1 are repeated |
+| `parameter` | x + value, or x · value, of a learned value; its axes of size 1 are repeated |
 | `scale`, `power` | factor·x + shift; x^exponent, NaN below 0 unless the exponent is an integer |
 | `exp`, `log`, `sqrt`, `abs` | eˣ; log x; √x; the absolute value |
 | `matmul` | the product of the matrices in the last two axes |

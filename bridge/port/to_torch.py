@@ -20,6 +20,7 @@ from bridge.port.torch_modules import (
     AnyBatchNorm,
     AnyInstanceNorm,
     Function,
+    Learned,
     MultiHeadAttention,
     recurrent,
 )
@@ -114,6 +115,8 @@ def _module(node: Node, rank: int | None) -> nn.Module:
         return Function(node.layer)
     if node.layer.operation in RECURRENT:
         return recurrent(node.layer)
+    if node.layer.operation == "parameter":
+        return Learned(node.layer)
     if node.layer.operation == "multi_head_attention":
         return MultiHeadAttention(node.layer)
     if node.layer.operation in ("batch_norm", "instance_norm"):

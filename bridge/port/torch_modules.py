@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bridge.diagram.ir import Layer
-from bridge.layers.definition import integer
+from bridge.layers.definition import integer, integers
 
 __all__ = ["GRU", "LSTM", "RNN", "AnyBatchNorm", "AnyInstanceNorm", "Function", "MultiHeadAttention", "recurrent"]
 
@@ -108,6 +108,19 @@ class AnyInstanceNorm(nn.modules.instancenorm._InstanceNorm):
 
     def _get_no_batch_dim(self) -> int:
         return 0
+
+
+class Learned(nn.Module):
+    """A learned value that is added to a sample, or that it is multiplied by."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.by = layer["by"]
+        self.value = nn.Parameter(torch.empty(integers(dict(layer.attributes), "shape")))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `x`."""
+        return x + self.value if self.by == "add" else x * self.value
 
 
 class MultiHeadAttention(nn.Module):

@@ -1,4 +1,4 @@
-# What the Julia versions learn from: images of printed digits, faint and noisy. (The Python versions have scikit-learn's.)
+# What the Julia versions learn from: images of printed digits, noisy. (The Python versions have scikit-learn's.)
 
 using Random: MersenneTwister
 
@@ -12,7 +12,7 @@ function glyphs(count; seed = 0)
     for n in 1:count
         for row in 1:5, column in 1:3
             FONT[label[n] + 1][3 * (row - 1) + column] == '1' || continue
-            image[column + 2, row + 1, n] = rand(draws)
+            image[column + 2, row + 1, n] = 0.6 + 0.4 * rand(draws)
         end
     end
     return (image = clamp.(image .+ 0.2f0 .* randn(draws, Float32, size(image)), 0.0f0, 1.0f0), label = label)

@@ -30,6 +30,8 @@ WEIGHTS: Mapping[str, tuple[int, ...]] = {
 }
 """The arguments of operators that are parameters, where they are constants of the file."""
 STATISTICS = {"BatchNormalization": (3, 4)}
+MASKED = 1e30
+"""What is added to scores to mask them is at least so far from 0, and no parameter."""
 MOVES = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Split")
 
 
@@ -145,6 +147,10 @@ def _held(calls: Sequence[Call], arrays: Mapping[str, Array]) -> dict[str, str]:
             hold(makers[name].inputs[0], kind)
 
     for call in calls:
+        if call.operator in ("Add", "Mul"):
+            for name in call.inputs:
+                if name in arrays and arrays[name].size > 1 and numpy.abs(arrays[name]).max() < MASKED:
+                    hold(name, "parameter")
         for place in WEIGHTS.get(call.operator, ()):
             if place < len(call.inputs):
                 hold(call.inputs[place], "buffer" if place in STATISTICS.get(call.operator, ()) else "parameter")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from bridge.diagram.names import is_name
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Group
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.elementary import elementwise, matrix
@@ -50,8 +51,29 @@ def _common(one: Sequence[Size], two: Sequence[Size]) -> list[Size]:
     return [b if a == ONE else a for a, b in zip(one, two, strict=True)]
 
 
+def with_parameter(t: Translation, by: str, x: Traced, weight: Weight) -> Traced:
+    """A sum or product of a tensor (batch, …) and a parameter whose axes are its last ones, or of size 1."""
+    laid = t.settled(t.laid(x))
+    value = t.batch_first(laid, len(laid.shape), "a tensor beside a parameter")
+    own = weight.shape
+    if len(own) > len(value.shape):
+        t.require(own[0] == 1, "a parameter that is the same for each sample", f"one of shape {own}")
+        own = own[1:]
+    shape = (1,) * (len(value.shape) - len(own)) + own
+    fits = len(shape) == len(value.shape) and all(a in (1, b) for a, b in zip(shape, value.shape, strict=True))
+    t.require(fits, f"a parameter that fits {t.describe(laid)}", f"one of shape {weight.shape}")
+    held = {"value": weight if weight.shape == shape else weight.rearranged(lambda places: places.reshape(shape))}
+    last = weight.name.rpartition(".")[2]
+    with t.labelled(last if is_name(last) else ""):
+        return t.fresh(t.one("parameter", [value], value.shape, held, shape=shape, by=by))
+
+
 def binary(t: Translation, operation: str, x: Traced, y: Traced) -> Traced:
     """Two tensors made into one, number by number."""
+    if isinstance(x, Weight) and not isinstance(y, Weight) and operation in ("add", "multiply"):
+        return with_parameter(t, operation, y, x)
+    if isinstance(y, Weight) and not isinstance(x, Weight) and operation in ("add", "multiply"):
+        return with_parameter(t, operation, x, y)
     if isinstance(x, Stacked) and isinstance(y, Stacked) and x.axis == y.axis and len(x.parts) == len(y.parts):
         return Stacked(tuple(binary(t, operation, a, b) for a, b in zip(x.parts, y.parts, strict=True)), x.axis)
     left, right, arrangement = broadcast(t, t.laid(x, "each side"), t.laid(y, "each side"))

@@ -142,6 +142,9 @@ MEMBERS: Mapping[str, Maker] = {
     "gru": _recurrent("Gated"),
     "rnn": _recurrent("Elman"),
     "multi_head_attention": _attention_heads,
+    "parameter": lambda a, wide: JuliaCall(
+        "zeros(Float32, {0})", (tuple(reversed(a["shape"])),), {}, ("shape" if a["by"] == "add" else "sizes",)
+    ),
 }
 
 NORMS = {"weight": "γ", "bias": "β", "running_mean": "μ", "running_var": "σ²"}
@@ -162,6 +165,8 @@ def flux_tensors(layer: Layer, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
             side, _, kind = name.rpartition("_")
             made[f"{side}_proj.{kind}"] = x.t().contiguous() if kind == "weight" else x
         return made
+    if operation == "parameter":  # an array, without fields
+        return {"": held["value"]}
     return dict(held)
 
 
@@ -188,6 +193,9 @@ def apply_member(leaf: Leaf, member: str, arguments: Sequence[Expression]) -> Ex
         return Expression(f"{made.text[:-1]}{lengths})", ATOM, made.depth)
     if layer.operation == "multi_head_attention":
         return _apply_heads(layer, member, arguments)
+    if layer.operation == "parameter":
+        sign, binds = (" .+ ", SUM) if layer["by"] == "add" else (" .* ", PRODUCT)
+        return infix(sign, binds, arguments[0], member)
     return call(member, *arguments)
 
 

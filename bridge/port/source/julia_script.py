@@ -86,7 +86,7 @@ def _tensors(part: Part, root: Class, weights: Mapping[str, Tensor]) -> dict[str
         start = f"{node.name}."
         held = {path.removeprefix(start): tensor for path, tensor in weights.items() if path.startswith(start)}
         for name, tensor in flux_tensors(node.layer, held).items():
-            found[".".join((part.name, *paths[node.name], name))] = tensor
+            found[".".join((part.name, *paths[node.name], name)).rstrip(".")] = tensor
     return found
 
 

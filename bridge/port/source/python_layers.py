@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,9 +24,18 @@ MEMBERS = frozenset(
     {
         *("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "embedding", "dropout"),
         *("layer_norm", "batch_norm", "instance_norm", "group_norm", "rnn", "gru", "lstm", "multi_head_attention"),
+        "parameter",
     }
 )
 """Operations that are members of a class; all others are functions."""
+
+
+@dataclass(frozen=True)
+class LearnedCall(Call):
+    """What makes a learned value of a shape; one that is added and one that multiplies don't share a class."""
+
+    def __str__(self) -> str:
+        return f"{self.name}(torch.zeros({self.arguments[0]!r}))"
 
 
 def member_call(node: Node, inputs: tuple[Shape, ...]) -> Call | None:
@@ -45,6 +55,8 @@ def member_call(node: Node, inputs: tuple[Shape, ...]) -> Call | None:
         keywords = {"bias": a["bias"], "kdim": a["key_width"], "vdim": a["value_width"], "batch_first": True}
         defaults = {"bias": True, "kdim": width, "vdim": width}
         return Call("nn.MultiheadAttention", (width, a["heads"]), keywords, ("width", "heads"), defaults)
+    if layer.operation == "parameter":
+        return LearnedCall("nn.Parameter", (a["shape"],), names=("shape" if a["by"] == "add" else "sizes",))
     made = module_call(layer, len(inputs[0]))
     if made is None:
         raise UnsupportedError(f"node '{node.name}' ({layer.operation})", "a module of torch.nn", f"none for {inputs[0]}")
@@ -57,6 +69,8 @@ def parameter_names(layer: Layer) -> Callable[[Mapping[str, Any]], dict[str, Any
         return lambda held: _recurrent(layer, held)
     if layer.operation == "multi_head_attention":
         return lambda held: _attention(layer, held)
+    if layer.operation == "parameter":
+        return lambda held: {"": held["value"]}
     return dict
 
 
@@ -86,6 +100,9 @@ def apply_member(leaf: Leaf, member: str, arguments: Sequence[Expression]) -> Ex
         return _apply_recurrent(layer, member, arguments)
     if layer.operation == "multi_head_attention":
         return _apply_attention(layer, member, arguments)
+    if layer.operation == "parameter":
+        sign, binds = (" + ", SUM) if layer["by"] == "add" else (" * ", PRODUCT)
+        return infix(sign, binds, arguments[0], member)
     return call(member, *arguments)
 
 

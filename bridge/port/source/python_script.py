@@ -77,7 +77,7 @@ def _tensors(part: Part, paths: Mapping[str, tuple[str, ...]], weights: Mapping[
         if not held:
             continue
         where = ".".join((part.name, *paths[node.name]))
-        found.update((f"{where}.{name}", tensor) for name, tensor in parameter_names(node.layer)(held).items())
+        found.update((f"{where}.{name}".rstrip("."), tensor) for name, tensor in parameter_names(node.layer)(held).items())
         if "running_mean" in held:
             found[f"{where}.num_batches_tracked"] = torch.tensor(0)
     return found

@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, Maker] = {
     "subtract": always(torch.sub),
     "multiply": always(torch.mul),
     "divide": always(torch.div),
+    "parameter": lambda layer: torch.add if layer["by"] == "add" else torch.mul,
     "scale": _scale,
     "power": with_attributes(torch.pow, exponent="exponent"),
     "exp": always(torch.exp),

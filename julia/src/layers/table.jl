@@ -116,6 +116,11 @@ const ARITHMETIC = Rows(
     "subtract" => LayerDefinition(_ -> Subtract()),
     "multiply" => LayerDefinition(_ -> Multiply()),
     "divide" => LayerDefinition(_ -> Divide()),
+    "parameter" => LayerDefinition(
+        Learned, AttributeDefinition("shape", Vector{Int}, nothing, ANY_SIZES),
+        AttributeDefinition("by", String, "add", one_of("add", "multiply")),
+        AttributeDefinition("init", String, "zeros", one_of("zeros", "ones", "normal"));
+        initial = initial_learned),
     "scale" => LayerDefinition(
         Scale, AttributeDefinition("factor", Float64, nothing), AttributeDefinition("shift", Float64, 0.0)),
     "power" => LayerDefinition(power, AttributeDefinition("exponent", Float64, nothing)),

@@ -13,20 +13,22 @@ struct Ported
     outputs::Vector{SampleShape}
 end
 
-Base.show(io::IO, p::Ported) = print(io, "Ported(", p.graph, ", ", type_name(p.type), ", ",
-                                     join(map(shape_text, p.inputs), ", "), " → ", join(map(shape_text, p.outputs), ", "), ")")
+function Base.show(io::IO, p::Ported)
+    inputs, outputs = (join(map(shape_text, shapes), ", ") for shapes in (p.inputs, p.outputs))
+    print(io, "Ported(", p.graph, ", ", type_name(p.type), ", ", inputs, " → ", outputs, ")")
+end
 
 """
     from_flux(model, sizes...; functions = (), verify = true) -> Ported
 
-A Flux model as portable layers: the same function of the same numbers, bit for bit. `sizes` has the size of one sample for
-each input, as Julia has it and without the batch: `from_flux(Chain(Dense(4 => 8, relu), Dense(8 => 2)), (4,))`.
+A Flux model as portable layers: the same function of the same numbers, bit for bit. `sizes` has the size of one sample
+for each input, as Julia has it and without the batch: `from_flux(Chain(Dense(4 => 8, relu), Dense(8 => 2)), (4,))`.
 
-Layers are looked at by their type; the first that no portable layer stands for is refused with a `BridgeError`. What a function
-of one's own does can't be seen, so that `functions` says it: `functions = (f => Layers.scale(2),)`. The result is run beside
-the model, in test mode and on random numbers, before it is given (`verify = false` leaves that out). An `Embedding` counts
-from 1 in Flux, and from 0 in the result, as in all diagrams; portable layers have initial values of their own, which a
-Flux model says nothing of.
+Layers are looked at by their type; the first that no portable layer stands for is refused with a `BridgeError`. What a
+function of one's own does can't be seen, so that `functions` says it: `functions = (f => Layers.scale(2),)`. The result is
+run beside the model, in test mode and on random numbers, before it is given (`verify = false` leaves that out). An
+`Embedding` counts from 1 in Flux, and from 0 in the result, as in all diagrams; portable layers have initial values of
+their own, which a Flux model says nothing of.
 """
 from_flux(model, sizes...; functions = (), verify::Bool = true) =
     port_model(flux_engine("from_flux"), model, sizes, Dict{Any,Any}(functions), verify)
@@ -53,16 +55,16 @@ end
 function port_model end
 function make_model end
 
-"The parameters and buffers of each node, by node and name, once all are known to fit."
+"The parameters and buffers of each node, by node and name, once all are known to fit; a tied one is its owner's array."
 function own_weights(graph::LayerGraph, weights::AbstractDict)
-    found, taken = Dict{String,Dict{String,Array}}(), Set{String}()
+    found, taken, tied = Dict{String,Dict{String,Array}}(), Set{String}(), Dict(graph.ties)
     type = nothing
     for node in graph.nodes
         layer = native(node.layer)
         own = found[node.name] = Dict{String,Array}()
         names = (parameter_names(layer)..., buffer_names(layer)...)
         for (name, shape) in zip(names, (parameter_shapes(layer)..., buffer_shapes(layer)...))
-            path = "$(node.name).$name"
+            path = get(tied, "$(node.name).$name", "$(node.name).$name")
             where = "weight '$path'"
             array = get(weights, path, nothing)
             type === nothing && array !== nothing && (type = eltype(array))

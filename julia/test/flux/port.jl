@@ -21,9 +21,9 @@ const MODELS = [
               n = InstanceNorm(4, swish; affine = true, track_stats = true),
               par = Parallel(vcat, Chain(MeanPool((2, 2)), Flux.flatten, Dense(4 * 7 * 13 => 3)),
                              Chain(AdaptiveMaxPool((2, 2)), Flux.flatten)), d = Dropout(0.3))) => (7, 8, 2),
-    Chain(Conv((3, 3), 1 => 4, relu; pad = SamePad()), BatchNorm(4, relu), Conv((4, 1), 4 => 4; pad = SamePad()), MaxPool((2, 2)),
-          SkipConnection(CrossCor((3, 3), 4 => 4; pad = 1), Base.BroadcastFunction(*)), GlobalMeanPool(), Flux.flatten,
-          Dense(4 => 2)) => (8, 8, 1),
+    Chain(Conv((3, 3), 1 => 4, relu; pad = SamePad()), BatchNorm(4, relu), Conv((4, 1), 4 => 4; pad = SamePad()),
+          MaxPool((2, 2)), SkipConnection(CrossCor((3, 3), 4 => 4; pad = 1), Base.BroadcastFunction(*)), GlobalMeanPool(),
+          Flux.flatten, Dense(4 => 2)) => (8, 8, 1),
     f64(Chain(CrossCor((3,), 2 => 3; pad = SamePad()), AdaptiveMeanPool((3,)), Flux.flatten, double)) => (7, 2),
     f64(Chain(Conv((1, 1), 2 => 3), Upsample(2, :bilinear))) => (3, 4, 2),
 ]
@@ -37,6 +37,25 @@ const MODELS = [
         @test all(((path, array),) -> bits(again.weights[path]) == bits(array), collect(ported.weights))
         @test again.type == ported.type && again.outputs == ported.outputs
     end
+end
+
+@testset "what a model has twice is tied" begin
+    d = f64(Dense(3 => 3, tanh))
+    n = f64(BatchNorm(3))
+    ported = from_flux(Chain(d, n, d, n), (3,))
+    @test ported.graph.ties == ["2:linear.$name" => "0:linear.$name" for name in ("bias", "weight")] ∪
+                               ["3.$name" => "1.$name" for name in ("bias", "running_mean", "running_var", "weight")]
+    made = to_flux(ported)
+    @test made.layers[1] === made.layers[4] && made.layers[3] === made.layers[6]
+    @test from_flux(made, (3,)).graph == ported.graph
+    g = Layers.GraphBuilder(1)
+    h = g(Layers.linear(4, 7; bias = false), g(Layers.embedding(7, 4), 1))
+    graph = Layers.graph(g, h; ties = ("1.weight" => "0.weight",))
+    weights = Dict("0.weight" => [sin(i * j) for i in 1:4, j in 1:7])
+    again = from_flux(to_flux(graph, weights), (5,))
+    @test again.graph == graph && again.weights == weights
+    turned = f64(Dense(3 => 3; bias = false))
+    @test occursin("one way", refused(() -> from_flux(Chain(turned, Embedding(turned.weight)), (3,))).expected)
 end
 
 refused(f) = try

@@ -3,12 +3,14 @@
 const Weights = Dict{String,Array}
 
 function DiagramBridge.make_model(::FluxEngine, graph::LayerGraph, weights::Dict{String,Weights})
-    used = used_values(graph)
+    used, sharing = used_values(graph), Sharing(graph)
     first, layers = graph.inputs, Any[]
-    for node in graph.nodes
+    for (k, node) in enumerate(graph.nodes)
         # An output that nothing looks at need not be made.
-        wanted = findlast(k -> used[first + k], 1:node.outputs)
-        push!(layers, flux_layer(node.layer, weights[node.name], something(wanted, 1)))
+        wanted = something(findlast(k -> used[first + k], 1:node.outputs), 1)
+        push!(layers, sharing.same[k] < k ? layers[sharing.same[k]] :
+                      sharing.inside[k] ? tied_operation(sharing, node, weights[node.name]) :
+                      flux_layer(node.layer, weights[node.name], wanted))
         first += node.outputs
     end
     names = Tuple(Symbol(node.name) for node in graph.nodes)
@@ -37,11 +39,14 @@ end
 function flux_layer(layer::PortableLayer, weights::Weights, wanted::Int)
     native = DiagramBridge.native(layer)
     made = own_layer(native, weights, wanted)
-    made === nothing || return made
+    return made === nothing ? operation(layer, native, name -> copy(weights[name])) : made
+end
+
+function operation(layer::PortableLayer, native::Layer, array)
     isempty(DiagramBridge.buffer_names(native)) ||
         throw(BridgeError("layer '$(layer.operation)'", "a layer of Flux's with running statistics", "none"))
     names = DiagramBridge.parameter_names(native)
-    return Operation(layer, native, NamedTuple{map(Symbol, names)}(map(name -> copy(weights[name]), names)))
+    return Operation(layer, native, NamedTuple{map(Symbol, names)}(map(array, names)))
 end
 
 own_layer(::Layer, ::Weights, ::Int) = nothing

@@ -7,7 +7,7 @@ function DiagramBridge.port_model(::FluxEngine, model, sizes::Tuple, functions::
     outputs = made isa Tuple ? made : (made,)
     any(isnothing, outputs) && refuse_layer(Place("", ""), model, "outputs that portable layers give", "others")
     T = isempty(w.weights) ? Float32 : eltype(first(values(w.weights)))
-    graph = LayerGraph(w.inputs, w.nodes, collect(Int, outputs))
+    graph = LayerGraph(w.inputs, w.nodes, collect(Int, outputs), sort(w.ties; by = first))
     DiagramBridge.check_graph(graph, "Flux model")
     type = T === Float32 ? DiagramBridge.FLOAT32 : DiagramBridge.FLOAT64
     ported = DiagramBridge.Ported(graph, w.weights, type, inputs, SampleShape[w.shapes[v] for v in outputs])
@@ -65,8 +65,9 @@ function join!(w::Writer, at::Place, source, connection, values::Tuple)
     known = get(w.functions, connection, nothing)
     connection === tuple && return values
     layer = known === nothing ? portable_connection(connection) : known
-    layer === nothing && refuse_layer(
-        at, source, "+, -, vcat, hcat, tuple or .* as what joins its values, or functions = (f => layer,)", string(connection))
+    layer === nothing &&
+        refuse_layer(at, source, "+, -, vcat, hcat, tuple or .* as what joins its values, or functions = (f => layer,)",
+                     string(connection))
     return part!(w, at, source, layer, values)
 end
 
@@ -88,7 +89,7 @@ end
 function read_layer!(w::Writer, at::Place, d::Flux.Dense, value)
     outputs, inputs = size(d.weight)
     layer = Layers.linear(inputs, outputs; bias = d.bias !== false)
-    return with_activation!(w, at, d, d.σ, layer, (single(w, at, d, value),), "weight" => permutedims(d.weight),
+    return with_activation!(w, at, d, d.σ, layer, (single(w, at, d, value),), "weight" => transposed(d.weight),
                             "bias" => d.bias)
 end
 
@@ -150,13 +151,12 @@ end
 
 "The outputs of a graph, by portable layers in test mode."
 function run_graph(graph::LayerGraph, weights, inputs::Tuple)
-    values = Any[inputs...]
+    values, tied = Any[inputs...], Dict(graph.ties)
     for node in graph.nodes
         native = DiagramBridge.native(node.layer)
-        names = (DiagramBridge.parameter_names(native)..., DiagramBridge.buffer_names(native)...)
-        variables = map(name -> weights["$(node.name).$name"], names)
-        made, _ = DiagramBridge.forward(native, variables, Tuple(values[node.inputs]), DiagramBridge.Heap(), LayerMode(false))
-        append!(values, made)
+        variables = Tuple(weights[get(tied, path, path)] for path in variable_paths(node))
+        given = Tuple(values[node.inputs])
+        append!(values, DiagramBridge.forward(native, variables, given, DiagramBridge.Heap(), LayerMode(false))[1])
     end
     return Tuple(values[graph.outputs])
 end

@@ -9,7 +9,7 @@ function recurrent_of(w::Writer, at::Place, r)
     hidden, inputs = size(cell.Wh, 2), size(cell.Wi, 2)
     bias = cell isa Flux.GRUCell ? cell.b : cell.bias
     options = (biases = Int(bias !== false),)
-    weights = ("weight_ih" => permutedims(cell.Wi), "weight_hh" => permutedims(cell.Wh), "bias_ih" => bias)
+    weights = ("weight_ih" => transposed(cell.Wi), "weight_hh" => transposed(cell.Wh), "bias_ih" => bias)
     r isa Flux.LSTM && return Layers.lstm(inputs, hidden; options...), weights
     r isa Flux.GRU && return Layers.gru(inputs, hidden; options...), weights
     kind = cell.σ in (tanh, NNlib.tanh_fast) ? "tanh" : cell.σ === NNlib.relu ? "relu" :
@@ -45,7 +45,7 @@ function read_layer!(w::Writer, at::Place, m::Flux.MultiHeadAttention, value::Tu
         refuse_layer(at, m, "projections without activations", "some with one")
     layer = Layers.multi_head_attention(width, m.nheads; key_width = keys, value_width = of_value, bias = biases[1])
     sides = ("q" => m.q_proj, "k" => m.k_proj, "v" => m.v_proj, "out" => m.out_proj)
-    weights = (("$(side)_weight" => permutedims(dense.weight) for (side, dense) in sides)...,
+    weights = (("$(side)_weight" => transposed(dense.weight) for (side, dense) in sides)...,
                ("$(side)_bias" => dense.bias for (side, dense) in sides)...)
     return (add!(w, at, m, layer, value, weights...), nothing)
 end

@@ -20,10 +20,10 @@ function read_layer!(w::Writer, at::Place, c::Union{Flux.Conv,Flux.CrossCor}, va
         value = part!(w, at, c, Layers.pad(by_row(before), by_row(after)), (value,))
     end
     make = axes == 1 ? Layers.conv1d : Layers.conv2d
-    kernel = size(c.weight)[1:axes]
-    layer = make(size(c.weight, axes + 1) * groups, size(c.weight, axes + 2), by_row(kernel); stride = by_row(c.stride),
+    window = by_row(size(c.weight)[1:axes])
+    layer = make(size(c.weight, axes + 1) * groups, size(c.weight, axes + 2), window; stride = by_row(c.stride),
                  padding = padding, dilation = by_row(c.dilation), groups = groups, bias = c.bias !== false)
-    weight = c isa Flux.Conv ? turned(c.weight) : c.weight
+    weight = c isa Flux.Conv ? kernel(c.weight) : c.weight
     return with_activation!(w, at, c, c.σ, layer, (value,), "weight" => weight, "bias" => c.bias)
 end
 
@@ -35,7 +35,7 @@ function read_layer!(w::Writer, at::Place, c::Flux.ConvTranspose, value)
     layer = make(size(c.weight, axes + 2), size(c.weight, axes + 1) * c.groups, by_row(size(c.weight)[1:axes]);
                  stride = by_row(c.stride), padding = by_row(before), dilation = by_row(c.dilation),
                  output_padding = by_row(c.outpad), groups = c.groups, bias = c.bias !== false)
-    return with_activation!(w, at, c, c.σ, layer, (single(w, at, c, value),), "weight" => turned(c.weight), "bias" => c.bias)
+    return with_activation!(w, at, c, c.σ, layer, (single(w, at, c, value),), "weight" => kernel(c.weight), "bias" => c.bias)
 end
 
 function read_layer!(w::Writer, at::Place, p::Union{Flux.MaxPool,Flux.MeanPool}, value)

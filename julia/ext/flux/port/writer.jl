@@ -8,15 +8,19 @@ struct Writer
     nodes::Vector{Node}
     shapes::Vector{SampleShape} # of all values
     weights::Dict{String,Array}
+    ties::Vector{Pair{String,String}}
+    taken::IdDict{Any,Tuple{String,Symbol}} # the path of an array of the model's, and the order it has there
     functions::Dict{Any,Any}
     names::Set{String}
 end
 
 Writer(inputs::Vector{SampleShape}, functions::Dict{Any,Any}) =
-    Writer(length(inputs), Node[], copy(inputs), Dict{String,Array}(), functions, Set{String}())
+    Writer(length(inputs), Node[], copy(inputs), Dict{String,Array}(), Pair{String,String}[],
+           IdDict{Any,Tuple{String,Symbol}}(), functions, Set{String}())
 
 """
-A place in a model: `name` is what the graph calls it ("encoder:0"), `path` how Julia reaches it ("layers.encoder.layers[1]").
+A place in a model: `name` is what the graph calls it ("encoder:0"), `path` how Julia reaches it
+(".layers.encoder.layers[1]").
 """
 struct Place
     name::String
@@ -33,7 +37,8 @@ kind_of(f::Function) = string(f)
 
 refuse_layer(at::Place, layer, expected, found) = throw(BridgeError(element_of(at, layer), expected, found, "port"))
 refuse_layer(at::Place, layer) =
-    refuse_layer(at, layer, "a layer that portable layers stand for, or to be told of what it does by functions = (f => layer,)",
+    refuse_layer(at, layer,
+                 "a layer that portable layers stand for, or to be told of what it does by functions = (f => layer,)",
                  layer isa Function ? "a function" : string(typeof(layer)))
 
 "The one value that a layer is given."
@@ -57,11 +62,35 @@ function add!(w::Writer, at::Place, source, layer::PortableLayer, values::Tuple,
     push!(w.nodes, Node(called, layer, inputs, length(made)))
     append!(w.shapes, made)
     for (parameter, array) in weights
-        array isa AbstractArray || continue
-        w.weights["$called.$parameter"] = own_array(w, at, source, array)
+        array isa Union{AbstractArray,Moved} && keep_array!(w, at, source, "$called.$parameter", array)
     end
     last = length(w.shapes)
     return length(made) == 1 ? last : Tuple((last - length(made) + 1):last)
+end
+
+"An array of the model's in the order that a portable layer has."
+struct Moved
+    of::AbstractArray
+    array::AbstractArray
+    order::Symbol
+end
+
+transposed(weight::AbstractMatrix) = Moved(weight, permutedims(weight), :transposed)
+kernel(weight::AbstractArray) = Moved(weight, turned(weight), :turned)
+
+keep_array!(w::Writer, at::Place, source, path::String, array::AbstractArray) =
+    keep_array!(w, at, source, path, Moved(array, array, :plain))
+
+function keep_array!(w::Writer, at::Place, source, path::String, moved::Moved)
+    owner, order = get!(w.taken, moved.of, (path, moved.order))
+    order === moved.order ||
+        refuse_layer(at, source, "an array that is shared to be used in one way", "one that is also '$owner', $order")
+    if owner == path
+        w.weights[path] = own_array(w, at, source, moved.array)
+    else
+        push!(w.ties, path => owner)
+    end
+    return nothing
 end
 
 function own_array(w::Writer, at::Place, source, array::AbstractArray)

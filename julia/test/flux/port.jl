@@ -10,6 +10,14 @@ bits(array::Array{Float32}) = reinterpret(UInt32, vec(array))
 
 double(x) = 2x
 
+refused(f) = try
+    f()
+    nothing
+catch e
+    e isa BridgeError || rethrow()
+    e
+end
+
 "Models with the size of a sample of their input."
 const MODELS = [
     Chain(Dense(4 => 8, relu), Dense(8 => 3; bias = false), softmax) => (4,),
@@ -56,14 +64,6 @@ end
     @test again.graph == graph && again.weights == weights
     turned = f64(Dense(3 => 3; bias = false))
     @test occursin("one way", refused(() -> from_flux(Chain(turned, Embedding(turned.weight)), (3,))).expected)
-end
-
-refused(f) = try
-    f()
-    nothing
-catch e
-    e isa BridgeError || rethrow()
-    e
 end
 
 @testset "what no portable layer stands for is refused by name" begin

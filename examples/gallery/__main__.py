@@ -38,6 +38,8 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="how many processes (2 at most)")
     parser.add_argument("-o", "--output", type=Path, default=Path("build/gallery"), help="where the page goes")
     options = parser.parse_args()
+    for name in {*options.names} - {*NAMES}:
+        parser.error(f"no example {name!r}; there are {', '.join(NAMES)}")
     started = time.monotonic()
     summaries = run_all(tuple(options.names), options.seeds, options.processes)
     options.output.mkdir(parents=True, exist_ok=True)

@@ -5,28 +5,15 @@ include("samples.jl")
 
 restorer() = Layers.chain(Layers.linear(32, 128), Layers.relu(), Layers.linear(128, 64), Layers.reshape(8, 8))
 
-"The third setup, which Python assembles, written in one; with layers in PyTorch's places, Julia trains it alone."
-function diagram(encoder = TorchReference("encoder"), classifier = TorchReference("classifier"))
-    d = Builder("assembled")
-    image, code = space!(d, "image"; row = 8, column = 8), space!(d, "code"; number = 32)
-    logits = space!(d, "logits"; digit = 10)
-    pairs = source!(d, "pairs"; damaged = image, image = image)
-    encode, decode = arrow!(d, "encoder", image, code, encoder), arrow!(d, "decoder", code, image, restorer())
-    classify = arrow!(d, "classify", image, logits, component!(d, "classifier", classifier; frozen = true))
-    restored = decode(encode(pairs.damaged))
-    agree!(d, classify(restored), classify(pairs.image); by = kl(), name = "same answer")
-    output!(d, "prediction", classify(restored))
-    output!(d, "unrestored", classify(pairs.damaged))
-    return build(d)
-end
-
 "The first of the two setups that are taken apart."
 function restoring(encoder)
     d = Builder("restoring")
     image, code = space!(d, "image"; row = 8, column = 8), space!(d, "code"; number = 32)
     pairs = source!(d, "pairs"; damaged = image, image = image)
     encode, decode = arrow!(d, "encoder", image, code, encoder), arrow!(d, "decoder", code, image, restorer())
-    agree!(d, decode(encode(pairs.damaged)), pairs.image; by = mse(), name = "restoration")
+    restored = decode(encode(pairs.damaged))
+    agree!(d, restored, pairs.image; by = mse(), name = "restoration")
+    output!(d, "restored", restored)
     return build(d)
 end
 
@@ -38,6 +25,21 @@ function classifying(classifier)
     prediction = arrow!(d, "classifier", image, logits, classifier)(digits.image)
     agree!(d, prediction, digits.label; by = cross_entropy(), name = "labels")
     return build(d)
+end
+
+"The third setup: some restorer and some classifier, in whose places the models come."
+function diagram(encoder = TorchReference("encoder"), classifier = TorchReference("classifier"))
+    d = Builder("assembled")
+    image, logits = space!(d, "image"; row = 8, column = 8), space!(d, "logits"; digit = 10)
+    pairs = source!(d, "pairs"; damaged = image, image = image)
+    restore = arrow!(d, "restore", image, image, TorchReference("restore"))
+    classify = arrow!(d, "classify", image, logits, TorchReference("classify"))
+    agree!(d, classify(restore(pairs.damaged)), classify(pairs.image); by = kl(), name = "same answer")
+    output!(d, "prediction", classify(restore(pairs.damaged)))
+    output!(d, "unrestored", classify(pairs.damaged))
+    restorer = restrict(restoring(encoder); outputs = "restored", name = "restorer")
+    (known,) = classifying(classifier).components
+    return freeze(substitute(substitute(build(d), "restore", restorer), "classify", known), "classifier")
 end
 
 "Images with half of their pixels replaced by noise."

@@ -5,20 +5,24 @@ include("samples.jl")
 
 const CLASSES = ("digit" => 10, "parity" => 2, "below" => 2)
 
-"The setup, which Python glues, written in one; with layers in the place of PyTorch's backbone, Julia trains it alone."
-function diagram(network = TorchReference("backbone"))
-    d = Builder("multitask")
+"One task: image → features → logits ~ label."
+function task(name, classes, network)
+    d = Builder(name)
     image, features = space!(d, "image"; row = 8, column = 8), space!(d, "features"; feature = 32)
+    logits = space!(d, "$(name)_logits"; choice = classes)
+    samples = source!(d, name; image = image, label = index!(d, "$(name)_label"; classes = classes))
     shared = arrow!(d, "backbone", image, features, network)
-    for (name, classes) in CLASSES
-        logits = space!(d, "$(name)_logits"; choice = classes)
-        samples = source!(d, name; image = image, label = index!(d, "$(name)_label"; classes = classes))
-        head = arrow!(d, "$(name)_head", features, logits, Layers.linear(32, classes))
-        prediction = head(shared(samples.image))
-        agree!(d, prediction, samples.label; by = cross_entropy(), name = name)
-        output!(d, "$(name)_prediction", prediction)
-    end
+    head = arrow!(d, "$(name)_head", features, logits, Layers.linear(32, classes))
+    prediction = head(shared(samples.image))
+    agree!(d, prediction, samples.label; by = cross_entropy(), name = name)
+    output!(d, "$(name)_prediction", prediction)
     return build(d)
+end
+
+"The tasks, glued along the backbone; with layers in the place of PyTorch's, Julia trains them alone."
+function diagram(network = TorchReference("backbone"))
+    tasks = [task(name, classes, network) for (name, classes) in CLASSES]
+    return reduce((both, other) -> glue(both, other, (arrows = "backbone",); name = "multitask"), tasks)
 end
 
 backbone() = Layers.chain(Layers.flatten(), Layers.linear(64, 64), Layers.relu(), Layers.linear(64, 32), Layers.relu())

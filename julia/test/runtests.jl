@@ -1,29 +1,18 @@
+# All tests, or with an argument such as "1/2" every second file.
 using DiagramBridge
 using Test
 
+# The last one has Julia use torch's BLAS.
+const FILES = split("""
+    wire golden doctests builder blas elementary build gradients layers shaping recurrent
+    attention spatial engine shared_blas torch flux divergences order optimizers json
+    checkpoint change progress pythoncall
+    """)
+
+part, parts = isempty(ARGS) ? (1, 1) : parse.(Int, split(only(ARGS), '/'))
+
 @testset "DiagramBridge" begin
-    include("wire.jl")
-    include("golden.jl")
-    include("doctests.jl")
-    include("builder.jl")
-    include("blas.jl")
-    include("elementary.jl")
-    include("build.jl")
-    include("gradients.jl")
-    include("layers.jl")
-    include("shaping.jl")
-    include("recurrent.jl")
-    include("attention.jl")
-    include("spatial.jl")
-    include("engine.jl")
-    include("shared_blas.jl")
-    include("torch.jl")
-    include("flux.jl")
-    include("divergences.jl")
-    include("order.jl")
-    include("optimizers.jl")
-    include("json.jl")
-    include("checkpoint.jl")
-    include("progress.jl")
-    include("pythoncall.jl") # the last one: it has Julia use torch's BLAS
+    for file in FILES[part:parts:end]
+        include("$file.jl")
+    end
 end

@@ -12,7 +12,7 @@ native(layer) = DiagramBridge.native(layer)
 
 "An input by its size, of which the last is the batch: floats, or else a mask, or lengths of sequences of so many steps."
 floats(size...) = T -> T.(rand(X, size...) .+ 0.2)
-mask(size...) = _ -> (m = rand(X, Bool, size...); m[:, 1] .= false; m)
+mask(size...) = _ -> (m = rand(X, Bool, size...); selectdim(m, 2, 1) .= false; m)
 lengths(steps, batch) = _ -> rand(X, 0:steps, batch)
 
 recurrent(make; options...) = [

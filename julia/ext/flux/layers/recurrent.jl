@@ -1,4 +1,4 @@
-# Recurrent layers. Flux's own cells are others: its LSTM has one bias, and its GRU applies r before the product.
+# Recurrent layers. Flux's own cells are others: they have one bias, torch's two, of which a GRU's gate r multiplies one.
 
 """
 A cell with torch's weights, rows in torch's order, and biases or `false`; `kind` is the portable layer, which says what a

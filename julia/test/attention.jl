@@ -1,9 +1,9 @@
 module AttentionTests
 
-isdefined(Main, :GradientTests) || include("gradients.jl")
+isdefined(Main, :GradientCheck) || Base.include(Main, joinpath(@__DIR__, "gradient_check.jl"))
 
 using DiagramBridge: BridgeError, Heap, LayerMode, build, forward, pullback
-using Main.GradientTests: check, layer
+using Main.GradientCheck: check, layer
 using Random
 using Test
 

@@ -1,10 +1,10 @@
 module RecurrentTests
 
-isdefined(Main, :GradientTests) || include("gradients.jl")
+isdefined(Main, :GradientCheck) || Base.include(Main, joinpath(@__DIR__, "gradient_check.jl"))
 
 using DiagramBridge
 using DiagramBridge: BridgeError, Heap, Layer, LayerMode, Memory, build, forward, parameter_shapes, pullback
-using Main.GradientTests: check
+using Main.GradientCheck: check
 using Random
 using Test
 

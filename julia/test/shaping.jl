@@ -1,9 +1,9 @@
 module ShapingTests
 
-isdefined(Main, :GradientTests) || include("gradients.jl")
+isdefined(Main, :GradientCheck) || Base.include(Main, joinpath(@__DIR__, "gradient_check.jl"))
 
 using DiagramBridge: BridgeError, Heap, LayerMode, build, forward, vector_log, vector_power
-using Main.GradientTests: check, layer, smooth
+using Main.GradientCheck: check, layer, smooth
 using Random
 using Test
 

@@ -75,9 +75,9 @@ def test_scripts_in_plain_flux(tmp_path: Path, capsys: pytest.CaptureFixture[str
         save_data(data, tmp_path / name / "data.safetensors")
         curves.append(curve(objective, data, 3, 4, 0.01))
     capsys.readouterr()
-    command = [str(layout.executable), "--startup-file=no", "-O1", "-", *(str(tmp_path / name) for name in cases)]
+    command = [str(layout.executable), "--startup-file=no", "-O1", "-e", RUN, *(str(tmp_path / name) for name in cases)]
     done = subprocess.run(
-        command, input=RUN, env=layout.environment(), capture_output=True, text=True, check=False, cwd="/", timeout=3000
+        command, env=layout.environment(), capture_output=True, text=True, check=False, cwd="/", timeout=3000
     )
     assert done.returncode == 0, done.stderr
     if done.stdout.startswith("no Flux"):

@@ -40,7 +40,8 @@ def run_tests(julia: Candidate) -> int:
     # Compiled once, and not in each.
     subprocess.run([*command(julia), "-e", "using DiagramBridge"], env=variables, check=False)
     with ExitStack() as stack:
-        said = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(PARTS)]
+        # The first one says what it has to say at once, the others when they have ended.
+        said = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in range(1, PARTS))]
         running = [
             subprocess.Popen([*command(julia), str(TESTS), f"{part}/{PARTS}"], env=variables, stdout=out, stderr=out)
             for part, out in enumerate(said, 1)
@@ -48,8 +49,9 @@ def run_tests(julia: Candidate) -> int:
         statuses = []
         for process, out in zip(running, said, strict=True):
             statuses.append(process.wait())
-            out.seek(0)
-            print(out.read().decode(errors="replace"), flush=True)
+            if out is not None:
+                out.seek(0)
+                print(out.read().decode(errors="replace"), flush=True)
     return next((status for status in statuses if status), 0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy
@@ -409,6 +410,50 @@ def test_damaged_files(tmp_path: Path) -> None:
     made.opset_import.add(domain="com.example", version=1)
     with pytest.raises(PortError, match=r"operator com\.example\.Relu"):
         port.from_onnx(saved(made, tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_spoiled_files(tmp_path: Path) -> None:
+    """Whatever bytes are changed: a graph or a refusal."""
+    body = "a = Conv (x, W, b) c = Relu (a) d = Flatten (c) y = Gemm (d, V)"
+    whole = model(body, (1, 4, 4), {"W": (2, 1, 3, 3), "b": (2,), "V": (8, 3)}).SerializeToString()
+    random, path, outcomes = Random(5), tmp_path / "model.onnx", set()
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(random.randint(1, 3)):
+            data[random.randrange(len(data))] = random.randrange(256)
+        path.write_bytes(data[: random.randrange(len(data))] if random.random() < 0.2 else data)
+        try:
+            outcomes.add(type(port.from_onnx(path)))
+        except BridgeError as error:
+            outcomes.add(type(error))
+    assert outcomes == {port.Ported, FileError, PortError}
+
+
+def test_constants_where_a_variable_is_expected(tmp_path: Path) -> None:
+    """What is half a gelu, of constants alone."""
+    made = model("s = Mul (r, r) e = Erf (s) y = Add (e, x)", (4,), {"r": numpy.array([0.5**0.25], dtype="float32")})
+    with pytest.raises(PortError, match="operator Erf"):
+        port.from_onnx(saved(made, tmp_path))
+
+
+def with_size(axis: int, size: int) -> Any:
+    """A graph whose input has this size."""
+    made = model("y = Relu (x)", (4,), {})
+    made.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    return made
+
+
+def test_names_that_are_no_text_and_sizes_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    made = model("named = Relu (x) y = Tanh (named)", (4,), {}).SerializeToString()
+    path.write_bytes(made.replace(b"named", b"nam\xff\xfe"))
+    with pytest.raises(FileError, match="text in UTF-8"):
+        port.from_onnx(path)
+    with pytest.raises(FileError, match="input 'x': expected sizes that are not negative, found -3"):
+        port.from_onnx(saved(with_size(1, -3), tmp_path))
+    with pytest.raises(PortError, match="input 'x': expected a batch of at most 67108864 numbers, or verify=False"):
+        port.from_onnx(saved(with_size(0, 2**40), tmp_path))
 
 
 def test_without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:

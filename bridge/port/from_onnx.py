@@ -24,6 +24,8 @@ from bridge.torch.batch import DTYPES
 
 __all__ = ["from_onnx"]
 
+MOST_TO_VERIFY = 2**26
+
 
 def from_onnx(path: str | PathLike[str], *inputs: Tensor | Space, verify: bool = True) -> Ported:
     """An ONNX graph as a graph of portable layers with its weights.
@@ -87,9 +89,18 @@ def _verify(file: File, ported: Ported, samples: int) -> None:
     for port, shape in zip(file.inputs, ported.inputs, strict=True):
         sizes = [samples, *(4 if isinstance(size, str) else size for size in shape)]
         kind = DTYPES[DataType(port.data_type)]
+        numbers = math.prod(sizes)
+        if numbers > MOST_TO_VERIFY:
+            expected = f"a batch of at most {MOST_TO_VERIFY} numbers, or verify=False"
+            raise PortError(f"input {port.name!r}", expected, f"{numbers}")
         floats = kind.is_floating_point
         batch.append(torch.randn(sizes, generator=generator, dtype=kind) if floats else torch.zeros(sizes, dtype=kind))
-    wanted: Sequence[Any] = _evaluator(file).run(None, {p.name: x.numpy() for p, x in zip(file.inputs, batch, strict=True)})
+    feeds = {port.name: x.numpy() for port, x in zip(file.inputs, batch, strict=True)}
+    try:
+        wanted: Sequence[Any] = _evaluator(file).run(None, feeds)
+    except Exception as error:  # onnx's, of many types
+        expected = "a graph that onnx's reference evaluator can run, or verify=False"
+        raise PortError("the file's graph", expected, f"{type(error).__name__}: {error}") from error
     with torch.no_grad():
         made = ported.module().eval()(*batch)
     found = made if isinstance(made, tuple) else (made,)

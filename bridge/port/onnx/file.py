@@ -90,6 +90,7 @@ def read(path: str | PathLike[str]) -> File:
         raise FileError(where, "a file that can be read", error.strerror or str(error)) from None
     except Exception as error:  # protobuf's DecodeError, which has no public name in all its versions
         raise FileError(where, "an ONNX model", str(error) or type(error).__name__) from None
+    _require_text(message, where)
     graph = message.graph
     if not graph.node and not graph.input:
         raise FileError(where, "an ONNX model", "one without a graph")
@@ -109,6 +110,17 @@ def read(path: str | PathLike[str]) -> File:
     inputs = tuple(_port(onnx, value, where) for value in graph.input if value.name not in tensors)
     calls = tuple(_call(onnx, node, place, where) for place, node in enumerate(graph.node))
     return File(inputs, tuple(value.name for value in graph.output), calls, tensors, _opset(message, where), message)
+
+
+def _require_text(message: Any, where: str) -> None:
+    """Refuse names that are no text: protobuf gives them as bytes, and does not say so."""
+    for field, value in message.ListFields():
+        values = [value] if isinstance(value, (str, bytes)) or hasattr(value, "ListFields") else value
+        if field.type == field.TYPE_MESSAGE:
+            for inner in values:
+                _require_text(inner, where)
+        elif field.type == field.TYPE_STRING and any(isinstance(text, bytes) for text in values):
+            raise FileError(f"{where}, a {field.name}", "text in UTF-8", "other bytes")
 
 
 def _opset(message: Any, where: str) -> int:
@@ -147,11 +159,21 @@ def _port(onnx: Any, value: Any, where: str) -> Port:
     tensor = value.type.tensor_type
     if not value.type.HasField("tensor_type"):
         raise PortError(f"{where}, input {value.name!r}", "a tensor", value.type.WhichOneof("value") or "nothing")
-    kind = numpy.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    kind = _dtype(onnx, tensor.elem_type, f"{where}, input {value.name!r}").name
     if not tensor.HasField("shape"):
         return Port(value.name, kind, None)
     axes = tuple(_axis(axis) for axis in tensor.shape.dim)
+    for size in axes:
+        if isinstance(size, int) and size < 0:
+            raise FileError(f"{where}, input {value.name!r}", "sizes that are not negative", f"{size}")
     return Port(value.name, kind, axes)
+
+
+def _dtype(onnx: Any, number: int, element: str) -> numpy.dtype[Any]:
+    try:
+        return numpy.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))
+    except KeyError:
+        raise FileError(element, "an element type of ONNX", f"number {number}") from None
 
 
 def _axis(axis: Any) -> int | str | None:
@@ -193,7 +215,7 @@ def _load(onnx: Any, tensor: Any, folder: Path, element: str) -> None:
         raise FileError(element, "a file in the folder of the model's", repr(name))
     try:
         offset = int(fields.get("offset", "0"))
-        wanted = _count(tensor, element) * numpy.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
+        wanted = _count(tensor, element) * _dtype(onnx, tensor.data_type, element).itemsize
         length = int(fields.get("length", str(wanted)))
     except (ValueError, KeyError):
         raise FileError(element, "an offset and a length", str(fields)) from None

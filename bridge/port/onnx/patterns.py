@@ -47,7 +47,8 @@ class Graph:
         scaled = self.makers.get(erf.inputs[0])
         if scaled is None or not self._scales(scaled, math.sqrt(0.5)):
             return
-        x = self._variable(scaled)
+        if (x := self._variable(scaled)) is None:
+            return
         one = self._user(erf, "Add")
         product = one and self._user(one, "Mul")
         if one is None or product is None or self._number(one) != 1:
@@ -85,8 +86,9 @@ class Graph:
                 return float(array.reshape(()))
         return None
 
-    def _variable(self, call: Call) -> str:
-        return next(name for name in call.inputs if name not in self.tensors)
+    def _variable(self, call: Call) -> str | None:
+        """The first argument of a call that is no constant."""
+        return next((name for name in call.inputs if name not in self.tensors), None)
 
     def _scales(self, call: Call, factor: float) -> bool:
         """Whether a call multiplies by a factor, within float32's rounding."""

@@ -171,9 +171,10 @@ def _port(onnx: Any, value: Any, where: str) -> Port:
 
 def _dtype(onnx: Any, number: int, element: str) -> numpy.dtype[Any]:
     try:
-        return numpy.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))
+        found: numpy.dtype[Any] = numpy.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))
     except KeyError:
         raise FileError(element, "an element type of ONNX", f"number {number}") from None
+    return found
 
 
 def _axis(axis: Any) -> int | str | None:

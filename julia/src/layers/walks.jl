@@ -40,20 +40,32 @@ function strides_of(sizes::Vector{Int})
     return strides
 end
 
+# What the loops of a walk read, as bits, so that no thread has to know of an array: for each axis its size, and then the
+# stride of each array.
+struct Steps{A}
+    table::Ptr{Int}
+end
+
+table_of(walk::Walk) = reduce(vcat, [Int[walk.sizes[i]; [s[i] for s in walk.strides]] for i in eachindex(walk.sizes)])
+
+@inline size_along(s::Steps{A}, axis::Int) where {A} = unsafe_load(s.table, (A + 1) * (axis - 1) + 1)
+@inline stride_along(s::Steps{A}, axis::Int, k::Int) where {A} = unsafe_load(s.table, (A + 1) * (axis - 1) + 1 + k)
+
 "Call `f(offsets)` for each place of the walk along all axes but the first, with the offset of each array there."
 function each_run(f::F, walk::Walk{A}) where {F,A}
     n = length(walk.sizes)
     n == 1 && return f(ntuple(_ -> 0, A))
-    elements = prod(walk.sizes) ÷ max(walk.sizes[n], 1)
-    parts(walk.sizes[n], cld(LEAST_PART, max(elements, 1))) do first, last, _
-        runs_along(f, walk, n, first - 1, last - 1, ntuple(_ -> 0, A))
+    elements, table = prod(walk.sizes) ÷ max(walk.sizes[n], 1), table_of(walk)
+    steps = Steps{A}(pointer(table))
+    GC.@preserve table parts(walk.sizes[n], cld(LEAST_PART, max(elements, 1))) do first, last, _
+        runs_along(f, steps, n, first - 1, last - 1, ntuple(_ -> 0, A))
     end
 end
 
-function runs_along(f::F, walk::Walk{A}, axis::Int, first::Int, last::Int, offsets::NTuple{A,Int}) where {F,A}
+function runs_along(f::F, steps::Steps{A}, axis::Int, first::Int, last::Int, offsets::NTuple{A,Int}) where {F,A}
     for i in first:last
-        here = ntuple(k -> offsets[k] + i * walk.strides[k][axis], A)
-        axis == 2 ? f(here) : runs_along(f, walk, axis - 1, 0, walk.sizes[axis-1] - 1, here)
+        here = ntuple(k -> offsets[k] + i * stride_along(steps, axis, k), A)
+        axis == 2 ? f(here) : runs_along(f, steps, axis - 1, 0, size_along(steps, axis - 1) - 1, here)
     end
 end
 
@@ -121,36 +133,6 @@ function each_repeated!(f::F, y::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a:
             @simd ivdep for i in 1:n
                 unsafe_store!(to, f(unsafe_load(from, i)), i)
             end
-        end
-    end
-end
-
-"Set `total` to the sum of `a` over the axes that have size 1 in `total`, and more in `a`."
-function sum_to!(total::Array{T}, a::Array{T}) where {T}
-    fill!(total, zero(T))
-    GC.@preserve total a add_runs!(pointer(total), sizes_of(total), pointer(a), sizes_of(a))
-    return total
-end
-
-function add_runs!(total::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a::Vector{Int}) where {T}
-    walk = Walk(sizes_a, strides_of(sizes), strides_of(sizes_a))
-    n, axes, step = walk.sizes[1], length(walk.sizes), walk.strides[1][1]
-    add_run(offsets) = add_run!(total + offsets[1] * sizeof(T), step, a + offsets[2] * sizeof(T), n)
-    # Threads would meet in a sum over the last axis.
-    axes == 1 ? add_run((0, 0)) : runs_along(add_run, walk, axes, 0, walk.sizes[axes] - 1, (0, 0))
-    return nothing
-end
-
-function add_run!(total::Ptr{T}, step::Int, a::Ptr{T}, n::Int) where {T}
-    if step == 0
-        sum = zero(T)
-        @simd for i in 1:n
-            sum += unsafe_load(a, i)
-        end
-        unsafe_store!(total, unsafe_load(total) + sum)
-    else
-        @simd ivdep for i in 1:n
-            unsafe_store!(total, unsafe_load(total, i) + unsafe_load(a, i), i)
         end
     end
 end

@@ -95,21 +95,27 @@ function each_repeated!(
     n, steps = walk.sizes[1], map(s -> s[1], walk.strides)
     each_run(walk) do offsets
         to, p, q = y + offsets[1] * sizeof(T), a + offsets[2] * sizeof(T), b + offsets[3] * sizeof(T)
-        if steps[2] == 0
-            left = unsafe_load(p)
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, f(left, unsafe_load(q, (i - 1) * steps[3] + 1)), i)
-            end
-        elseif steps[3] == 0
-            right = unsafe_load(q)
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, f(unsafe_load(p, i), right), i)
-            end
-        else
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, f(unsafe_load(p, i), unsafe_load(q, i)), i)
-            end
-        end
+        steps[2] == 0 ? with_left!(f, to, unsafe_load(p), q, steps[3], n) :
+        steps[3] == 0 ? with_right!(f, to, p, unsafe_load(q), n) : with_both!(f, to, p, q, n)
+    end
+end
+
+function with_left!(f::F, y::Ptr{T}, a::T, b::Ptr{T}, step::Int, n::Int) where {F,T}
+    step == 0 && return fill_elements!(y, n, f(a, unsafe_load(b)))
+    @simd ivdep for i in 1:n
+        unsafe_store!(y, f(a, unsafe_load(b, i)), i)
+    end
+end
+
+function with_right!(f::F, y::Ptr{T}, a::Ptr{T}, b::T, n::Int) where {F,T}
+    @simd ivdep for i in 1:n
+        unsafe_store!(y, f(unsafe_load(a, i), b), i)
+    end
+end
+
+function with_both!(f::F, y::Ptr{T}, a::Ptr{T}, b::Ptr{T}, n::Int) where {F,T}
+    @simd ivdep for i in 1:n
+        unsafe_store!(y, f(unsafe_load(a, i), unsafe_load(b, i)), i)
     end
 end
 
@@ -125,10 +131,7 @@ function each_repeated!(f::F, y::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a:
     each_run(walk) do offsets
         to, from = y + offsets[1] * sizeof(T), a + offsets[2] * sizeof(T)
         if step == 0
-            repeated = f(unsafe_load(from))
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, repeated, i)
-            end
+            fill_elements!(to, n, f(unsafe_load(from)))
         else
             @simd ivdep for i in 1:n
                 unsafe_store!(to, f(unsafe_load(from, i)), i)

@@ -62,9 +62,11 @@ function exercise_diagrams()
     return sprint(show, MIME"text/plain"(), made)
 end
 
-if ccall(:jl_generating_output, Cint, ()) == 1
+# Older ones keep no compiled code, so little would be gained. What they keep instead, types without the code that was
+# inferred, has calls of such functions box their arguments: slow, and out of the question on threads that are not Julia's.
+if ccall(:jl_generating_output, Cint, ()) == 1 && VERSION >= v"1.9"
     exercise()
-    VERSION >= v"1.9" && exercise_diagrams() # older ones keep no compiled code, and it takes them long
-    VERSION >= v"1.9" && warm_up()
+    exercise_diagrams()
+    warm_up()
     empty!(Wire.LAYOUTS) # keyed by types, whose hashes are of one process
 end

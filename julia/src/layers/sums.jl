@@ -47,7 +47,7 @@ function add_runs!(total::Ptr{T}, a::Ptr{T}, n::Int, count::Int, step::Int) wher
     # Four at a time, so that additions do not wait for each other. The last ones go the same way, with a run repeated:
     # otherwise a sum's rounding would depend on which runs a thread has.
     for j in 0:4:(count - 1)
-        p, q, r, s = ntuple(k -> a + min(j + k - 1, count - 1) * step * sizeof(T), 4)
+        p, q, r, s = ntuple(k -> a + min(j + k - 1, count - 1) * step * sizeof(T), Val(4))
         for start in 0:SUMMED_TOGETHER:(n - 1)
             t = u = v = w = zero(T)
             @simd for i in (start + 1):min(start + SUMMED_TOGETHER, n)
@@ -72,7 +72,7 @@ const SUMMED_TOGETHER = 2048
 "Add `count` runs of `n` elements, `step` apart, to the `n` elements of `total`."
 function add_columns!(total::Ptr{T}, a::Ptr{T}, n::Int, count::Int, step::Int) where {T}
     for j in 0:8:(count - 8) # eight in a pass: less to load and to store
-        p, q, r, s, t, u, v, w = ntuple(k -> a + (j + k - 1) * step * sizeof(T), 8)
+        p, q, r, s, t, u, v, w = ntuple(k -> a + (j + k - 1) * step * sizeof(T), Val(8))
         @simd ivdep for i in 1:n
             half = (unsafe_load(p, i) + unsafe_load(q, i)) + (unsafe_load(r, i) + unsafe_load(s, i))
             other = (unsafe_load(t, i) + unsafe_load(u, i)) + (unsafe_load(v, i) + unsafe_load(w, i))

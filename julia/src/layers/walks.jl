@@ -51,22 +51,40 @@ table_of(walk::Walk) = reduce(vcat, [Int[walk.sizes[i]; [s[i] for s in walk.stri
 @inline size_along(s::Steps{A}, axis::Int) where {A} = unsafe_load(s.table, (A + 1) * (axis - 1) + 1)
 @inline stride_along(s::Steps{A}, axis::Int, k::Int) where {A} = unsafe_load(s.table, (A + 1) * (axis - 1) + 1 + k)
 
+@inline moved(offsets::NTuple{A,Int}, steps::Steps{A}, axis::Int, i::Int) where {A} =
+    ntuple(k -> offsets[k] + i * stride_along(steps, axis, k), Val(A))
+
 "Call `f(offsets)` for each place of the walk along all axes but the first, with the offset of each array there."
 function each_run(f::F, walk::Walk{A}) where {F,A}
-    n = length(walk.sizes)
-    n == 1 && return f(ntuple(_ -> 0, A))
-    elements, table = prod(walk.sizes) ÷ max(walk.sizes[n], 1), table_of(walk)
+    axes, n, table = length(walk.sizes), walk.sizes[1], table_of(walk)
+    axes == 1 && return f(ntuple(_ -> 0, Val(A)))
     steps = Steps{A}(pointer(table))
-    GC.@preserve table parts(walk.sizes[n], cld(LEAST_PART, max(elements, 1))) do first, last, _
-        runs_along(f, steps, n, first - 1, last - 1, ntuple(_ -> 0, A))
+    GC.@preserve table parts(prod(walk.sizes) ÷ max(n, 1), cld(LEAST_PART, max(n, 1))) do first, last, _
+        runs_between(f, steps, axes, first - 1, last - 1)
+    end
+    return nothing
+end
+
+function runs_between(f::F, steps::Steps{A}, axes::Int, first::Int, last::Int) where {F,A}
+    size, run = size_along(steps, 2), first
+    while run <= last
+        rest, start = divrem(run, size)
+        outer, behind = offsets_at(steps, axes, rest), min(size, start + last - run + 1)
+        for i in start:(behind - 1)
+            f(moved(outer, steps, 2, i))
+        end
+        run += behind - start
     end
 end
 
-function runs_along(f::F, steps::Steps{A}, axis::Int, first::Int, last::Int, offsets::NTuple{A,Int}) where {F,A}
-    for i in first:last
-        here = ntuple(k -> offsets[k] + i * stride_along(steps, axis, k), A)
-        axis == 2 ? f(here) : runs_along(f, steps, axis - 1, 0, size_along(steps, axis - 1) - 1, here)
+"Where place number `i` along the axes from the third on lies."
+function offsets_at(steps::Steps{A}, axes::Int, i::Int) where {A}
+    offsets = ntuple(_ -> 0, Val(A))
+    for axis in 3:axes
+        i, along = divrem(i, size_along(steps, axis))
+        offsets = moved(offsets, steps, axis, along)
     end
+    return offsets
 end
 
 # The first lines are compiled for each rank, what they call is not.
@@ -93,12 +111,17 @@ function each_repeated!(
 ) where {F,T}
     walk = Walk(sizes, strides_of(sizes), strides_of(sizes_a), strides_of(sizes_b))
     n, steps = walk.sizes[1], map(s -> s[1], walk.strides)
-    each_run(walk) do offsets
-        to, p, q = y + offsets[1] * sizeof(T), a + offsets[2] * sizeof(T), b + offsets[3] * sizeof(T)
-        steps[2] == 0 ? with_left!(f, to, unsafe_load(p), q, steps[3], n) :
-        steps[3] == 0 ? with_right!(f, to, p, unsafe_load(q), n) : with_both!(f, to, p, q, n)
+    if steps[2] == 0
+        each_run(o -> with_left!(f, at(y, o[1]), unsafe_load(at(a, o[2])), at(b, o[3]), steps[3], n), walk)
+    elseif steps[3] == 0
+        each_run(o -> with_right!(f, at(y, o[1]), at(a, o[2]), unsafe_load(at(b, o[3])), n), walk)
+    else
+        each_run(o -> with_both!(f, at(y, o[1]), at(a, o[2]), at(b, o[3]), n), walk)
     end
+    return nothing
 end
+
+@inline at(place::Ptr{T}, offset::Int) where {T} = place + offset * sizeof(T)
 
 function with_left!(f::F, y::Ptr{T}, a::T, b::Ptr{T}, step::Int, n::Int) where {F,T}
     step == 0 && return fill_elements!(y, n, f(a, unsafe_load(b)))
@@ -128,14 +151,16 @@ end
 function each_repeated!(f::F, y::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a::Vector{Int}) where {F,T}
     walk = Walk(sizes, strides_of(sizes), strides_of(sizes_a))
     n, step = walk.sizes[1], walk.strides[2][1]
-    each_run(walk) do offsets
-        to, from = y + offsets[1] * sizeof(T), a + offsets[2] * sizeof(T)
-        if step == 0
-            fill_elements!(to, n, f(unsafe_load(from)))
-        else
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, f(unsafe_load(from, i)), i)
-            end
-        end
+    if step == 0
+        each_run(o -> fill_elements!(at(y, o[1]), n, f(unsafe_load(at(a, o[2])))), walk)
+    else
+        each_run(o -> with_one!(f, at(y, o[1]), at(a, o[2]), n), walk)
+    end
+    return nothing
+end
+
+function with_one!(f::F, y::Ptr{T}, a::Ptr{T}, n::Int) where {F,T}
+    @simd ivdep for i in 1:n
+        unsafe_store!(y, f(unsafe_load(a, i)), i)
     end
 end

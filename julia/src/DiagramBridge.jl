@@ -27,6 +27,7 @@ include("errors.jl")
 include("memory.jl")
 include("blas.jl")
 include("shared_blas.jl")
+include("shared_threads.jl")
 
 include("diagram/limits.jl")
 include("diagram/messages.jl")

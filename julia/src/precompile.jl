@@ -33,16 +33,19 @@ function exercise()
         decode(typeof(message), encode(message))
     end
     x = ones(Float32, 3, 2)
-    for layer in (
+    foreach_type(
+        layer -> exercise(layer, (x,)),
         Linear(3, 3, true), Relu(), LeakyRelu(0.1), Relu6(), Hardsigmoid(), Sigmoid(), Tanh(), Elu(1.0, 1.0), Silu(),
         Softplus(), Mish(), Gelu(), TanhGelu(), Softmax(1), LogSoftmax(1), LayerNorm([3], 1e-5, true), Flatten(),
         Reshape([3]), Identity(),
     )
-        exercise(layer, (x,))
-    end
     exercise(Add(), (x, x))
     exercise(Multiply(), (x, x))
 end
+
+# Without a loop over things of different types, whose calls inference would not follow.
+foreach_type(f) = nothing
+foreach_type(f, x, rest...) = (f(x); foreach_type(f, rest...))
 
 "Write, read, check and plan a small diagram."
 function exercise_diagrams()
@@ -62,11 +65,15 @@ function exercise_diagrams()
     return sprint(show, MIME"text/plain"(), made)
 end
 
-# Older ones keep no compiled code, so little would be gained. What they keep instead, types without the code that was
-# inferred, has calls of such functions box their arguments: slow, and out of the question on threads that are not Julia's.
-if ccall(:jl_generating_output, Cint, ()) == 1 && VERSION >= v"1.9"
-    exercise()
-    exercise_diagrams()
-    warm_up()
-    empty!(Wire.LAYOUTS) # keyed by types, whose hashes are of one process
+# Before 1.9 no compiled code is kept, and what has run keeps no inferred code either, so that its callers could only reach it by
+# a look-up: there types are inferred, and nothing runs.
+if ccall(:jl_generating_output, Cint, ()) == 1
+    if VERSION >= v"1.9"
+        exercise()
+        exercise_diagrams()
+        warm_up()
+        empty!(Wire.LAYOUTS) # keyed by types, whose hashes are of one process
+    else
+        foreach(f -> precompile(f, ()), (exercise, exercise_diagrams, warm_up))
+    end
 end

@@ -29,6 +29,7 @@ function exercise(layer::Layer, inputs::Tuple)
 end
 
 function exercise()
+    foreach(Wire.layout, (Schema.Request, Schema.Response, Schema.Diagram, Schema.Plan))
     for message in (Schema.Request(load = filled(Schema.Load)), filled(Schema.Response))
         decode(typeof(message), encode(message))
     end
@@ -66,5 +67,4 @@ if ccall(:jl_generating_output, Cint, ()) == 1
     exercise()
     VERSION >= v"1.9" && exercise_diagrams() # older ones keep no compiled code, and it takes them long
     VERSION >= v"1.9" && warm_up()
-    empty!(Wire.LAYOUTS) # keyed by types, whose hashes are of one process
 end

@@ -1,24 +1,23 @@
 # What the control function answers: the handshake, instances, islands, counts.
 
 function control(request::Schema.Request)
-    request.hello === nothing || return Schema.Response(handshake = hello(request.hello))
-    request.instantiate === nothing || return Schema.Response(instantiated = instantiate(request.instantiate))
-    request.load === nothing || return Schema.Response(loaded = load_island(request.load))
-    request.unload === nothing || (release(request.unload.island); return Schema.Response())
-    request.collect === nothing || return Schema.Response(counts = collect_garbage(request.collect))
-    request.statistics === nothing || return Schema.Response(counts = statistics(request.statistics))
+    request.hello === nothing || return Schema.Response(handshake = asked(hello, request.hello))
+    request.instantiate === nothing || return Schema.Response(instantiated = asked(instantiate, request.instantiate))
+    request.load === nothing || return Schema.Response(loaded = asked(load_island, request.load))
+    request.unload === nothing || (asked(release, request.unload.island); return Schema.Response())
+    request.collect === nothing || return Schema.Response(counts = asked(collect_garbage, request.collect))
+    request.statistics === nothing || return Schema.Response(counts = asked(statistics, request.statistics))
     request.last_error === nothing || return Schema.Response(failure = last_failure(request.last_error))
-    request.compile === nothing || return Schema.Response(compiled = driven(compile, request.compile))
-    request.differentiate === nothing ||
-        return Schema.Response(differentiated = driven(differentiate, request.differentiate))
-    request.evaluate === nothing || return Schema.Response(evaluated = driven(evaluate, request.evaluate))
-    request.prepare === nothing || return Schema.Response(prepared = driven(prepare, request.prepare))
-    request.advance === nothing || return Schema.Response(advanced = driven(advance, request.advance))
+    request.compile === nothing || return Schema.Response(compiled = asked(compile, request.compile))
+    request.differentiate === nothing || return Schema.Response(differentiated = asked(differentiate, request.differentiate))
+    request.evaluate === nothing || return Schema.Response(evaluated = asked(evaluate, request.evaluate))
+    request.prepare === nothing || return Schema.Response(prepared = asked(prepare, request.prepare))
+    request.advance === nothing || return Schema.Response(advanced = asked(advance, request.advance))
     throw(BridgeError("control request", "one of those in control.proto", "none"))
 end
 
 # Whatever is called by its name is compiled with this function: half a minute in Julia 1.5, before the first handshake.
-driven(f, request) = Base.invokelatest(f, request)
+asked(f, request) = Base.invokelatest(f, request)
 
 function hello(h::Schema.Hello)
     sizes = structure_sizes()

@@ -29,6 +29,7 @@ function exercise(layer::Layer, inputs::Tuple)
 end
 
 function exercise()
+    foreach(Wire.layout, (Schema.Request, Schema.Response, Schema.Diagram, Schema.Plan))
     for message in (Schema.Request(load = filled(Schema.Load)), filled(Schema.Response))
         decode(typeof(message), encode(message))
     end
@@ -65,14 +66,16 @@ function exercise_diagrams()
     return sprint(show, MIME"text/plain"(), made)
 end
 
-# Before 1.9 no compiled code is kept, and what has run keeps no inferred code either, so that its callers could only reach it by
-# a look-up: there types are inferred, and nothing runs.
+message_types() = filter(M -> M isa DataType && M <: Message, [getfield(Schema, name) for name in names(Schema; all = true)])
+
+# Before 1.9 no compiled code is kept, and what has run keeps no inferred code either, so that its callers could only reach
+# it by a look-up: there types are inferred, and nothing runs.
 if ccall(:jl_generating_output, Cint, ()) == 1
+    foreach(Wire.layout, message_types())
     if VERSION >= v"1.9"
         exercise()
         exercise_diagrams()
         warm_up()
-        empty!(Wire.LAYOUTS) # keyed by types, whose hashes are of one process
     else
         foreach(f -> precompile(f, ()), (exercise, exercise_diagrams, warm_up))
     end

@@ -49,7 +49,9 @@ present(::Type{Union{Nothing,M}}) where {M<:Message} = M
 # A function of its own for each type: all constructors share one table, and looking one up takes microseconds.
 maker(::Type{M}) where {M<:Message} = () -> M()
 
-const LAYOUTS = Dict{DataType,Layout}()
+# Those that are known when the package is precompiled come with it: making them all takes Julia 1.5 six seconds. An `IdDict`
+# is hashed anew when it is loaded.
+const LAYOUTS = IdDict{DataType,Layout}()
 
 "The layout of a message type, made at the first look-up."
 function layout(@nospecialize(M::Type))

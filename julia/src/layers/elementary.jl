@@ -1,7 +1,7 @@
 # Elementary functions without branches or tables, so that a loop over them becomes vector instructions (Base's do
-# not). Errors are at most 2.3 ulp (1 ulp for exp), and of
-# the normal distribution 3 ulp of 1, far below 0 relative to it as that of an exponential is. The polynomials are weighted least-squares fits on
-# Chebyshev nodes, computed with 60 digits; the arguments are reduced as in fdlibm (https://netlib.org/fdlibm).
+# not). Errors are at most 2.3 ulp (1 ulp for exp); the normal distribution's are at most 3 ulp of 1. The polynomials are
+# weighted least-squares fits on Chebyshev nodes, computed with 60 digits; arguments are reduced as in fdlibm
+# (https://netlib.org/fdlibm).
 
 const Float = Union{Float32,Float64}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from bridge import layers
 from bridge.diagram.ir import Layer, LayerGraph
@@ -17,18 +18,23 @@ __all__ = ["ROWS", "VIEWS", "Given", "Row"]
 
 @dataclass(frozen=True)
 class Given:
-    """An input: a sample's shape, and its dtype; integers lie below `classes`, or below `most` where they are no indices."""
+    """An input: a sample's shape, and its dtype; integers lie below `classes`, or below `most` where they are no indices.
+
+    Floats are normal numbers, or with `positive` uniform ones from a half to three halves.
+    """
 
     shape: tuple[int, ...]
     data_type: str = "float32"
     classes: int = 0
     most: int = 0
+    positive: bool = False
 
     def draw(self, samples: int) -> Tensor:
         """A batch of so many samples; floats want a gradient."""
         shape = (samples, *self.shape)
         if self.data_type == "float32" and not self.classes:
-            return torch.randn(shape, requires_grad=True)
+            made = torch.rand(shape) + 0.5 if self.positive else torch.randn(shape)
+            return made.requires_grad_()
         if self.data_type == "bool":
             return torch.rand(shape) < 0.7
         return torch.randint(self.classes or self.most, shape)
@@ -40,6 +46,10 @@ class Row:
 
     `reference(inputs, parameters)` is what torch's users would call where the portable layer's own torch function, which
     is the default, is not that; parameters are by path, such as "0.weight".
+
+    With `dense` what torch gives as a view of other numbers, the value or a gradient, is copied in torch's step: the
+    island's lie in a row, as the layers on either side want them for matrix products and convolutions. (Element-wise
+    ones of torch's would take the view as it is.)
     """
 
     name: str
@@ -48,6 +58,7 @@ class Row:
     inputs: tuple[Given, ...]
     bound: float
     reference: Callable[[Sequence[Tensor], dict[str, Tensor]], Any] | None = None
+    dense: bool = False
 
     @property
     def operation(self) -> str:
@@ -88,6 +99,9 @@ ELEMENTARY = (
             layers.layer_norm(64),
         )
     ),
+    # The portable layer's own torch function draws numbers that every engine can draw.
+    Row("dropout", layers.dropout(0.5), 64, (Given(COLUMNS),), ELEMENTWISE, lambda inputs, _: functional.dropout(inputs[0])),
+    Row("embedding", layers.embedding(1000, 64), 64, (Given((256,), "int64", classes=1000),), ELEMENTWISE),
     row("add", layers.add(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
     row("multiply", layers.multiply(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
 )
@@ -137,23 +151,33 @@ ARITHMETIC = (
     row("add_repeated", layers.add(), 64, COLUMNS, (256, 1), bound=ELEMENTWISE),
     *(
         row(layer.operation, layer, 64, COLUMNS, bound=ELEMENTWISE)
-        for layer in (layers.scale(0.5, 1.0), layers.power(3), layers.exp(), layers.abs())
+        for layer in (layers.scale(0.5, 1.0), layers.power(3), layers.exp(), layers.abs(), layers.parameter(256, 64))
+    ),
+    *(
+        Row(layer.operation, layer, 64, (Given(COLUMNS, positive=True),), ELEMENTWISE)
+        for layer in (layers.log(), layers.sqrt())
     ),
     row("matmul", layers.matmul(), 16, MATRIX, MATRIX, bound=LINEAR),
 )
 
 
-def copied(function: Callable[[Tensor], Tensor]) -> Callable[[Sequence[Tensor], dict[str, Tensor]], Tensor]:
-    """What torch does where the layer after this one wants its numbers in a row: by itself it gives a view."""
-    return lambda inputs, parameters: function(inputs[0]).contiguous()
+SHAPING = tuple(
+    Row(layer.operation, layer, 64, tuple(inputs), ELEMENTWISE, dense=True)
+    for layer, *inputs in (
+        (layers.concat(), Given(COLUMNS), Given(COLUMNS)),
+        (layers.split(32, 32), Given(COLUMNS)),
+        (layers.permute(1, 0), Given(COLUMNS)),
+        (layers.slice(-1, 0, 32), Given(COLUMNS)),
+        (layers.sum(-2), Given(COLUMNS)),
+        (layers.mean(-1), Given(COLUMNS)),
+    )
+)
 
-
-SHAPING = (
-    row("concat", layers.concat(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
-    Row("permute", layers.permute(1, 0), 64, (Given(COLUMNS),), ELEMENTWISE, copied(lambda x: x.transpose(1, 2))),
-    Row("slice", layers.slice(-1, 0, 32), 64, (Given(COLUMNS),), ELEMENTWISE, copied(lambda x: x[..., :32])),
-    row("sum", layers.sum(-2), 64, COLUMNS, bound=ELEMENTWISE),
-    row("mean", layers.mean(-1), 64, COLUMNS, bound=ELEMENTWISE),
+NORMS = (
+    row("batch_norm", layers.batch_norm(64), 32, PLANES, bound=ELEMENTWISE),
+    row("batch_norm_columns", layers.batch_norm(512), 1024, (512,), bound=ELEMENTWISE),
+    row("group_norm", layers.group_norm(8, 64), 32, PLANES, bound=ELEMENTWISE),
+    row("instance_norm", layers.instance_norm(64), 32, PLANES, bound=ELEMENTWISE),
 )
 
 SEQUENCES = (
@@ -166,7 +190,7 @@ SEQUENCES = (
     row("multi_head_attention", layers.multi_head_attention(256, 4), 16, *[(128, 256)] * 3, bound=LINEAR),
 )
 
-ROWS: tuple[Row, ...] = (*ELEMENTARY, *CONVOLUTIONS, *POOLING, *RESAMPLING, *ARITHMETIC, *SHAPING, *SEQUENCES)
+ROWS: tuple[Row, ...] = (*ELEMENTARY, *CONVOLUTIONS, *POOLING, *RESAMPLING, *ARITHMETIC, *SHAPING, *NORMS, *SEQUENCES)
 
 VIEWS = frozenset({"flatten", "reshape", "identity"})
 """Operations that only give the same numbers another shape: a step of them is a crossing, whatever the size."""

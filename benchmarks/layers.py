@@ -94,20 +94,24 @@ def sides(row: Row) -> Sides:
     def in_torch() -> Any:
         if row.reference is not None:
             return row.reference(inputs, dict(module.named_parameters()))
-        return module(*inputs, mode=mode)
+        made = module(*inputs, mode=mode)
+        return tuple(y.contiguous() for y in (made if isinstance(made, tuple) else (made,))) if row.dense else made
 
     made = in_torch()
     gradients = [torch.randn_like(y) for y in (made if isinstance(made, tuple) else (made,))]
     leaves = [x for x in inputs if x.requires_grad] + list(module.parameters())
-    return Sides(step(in_island, leaves, gradients), step(in_torch, leaves, gradients))
+    return Sides(step(in_island, leaves, gradients), step(in_torch, leaves, gradients, row.dense))
 
 
-def step(run: Callable[[], Any], leaves: Sequence[Tensor], gradients: Sequence[Tensor]) -> Callable[[], tuple[Tensor, ...]]:
-    """Forward and backward."""
+def step(
+    run: Callable[[], Any], leaves: Sequence[Tensor], gradients: Sequence[Tensor], dense: bool = False
+) -> Callable[[], tuple[Tensor, ...]]:
+    """Forward and backward; with `dense` the gradients are put in a row."""
 
     def both() -> tuple[Tensor, ...]:
         made = run()
-        return torch.autograd.grad(made, leaves, gradients)
+        found = torch.autograd.grad(made, leaves, gradients)
+        return tuple(g.contiguous() for g in found) if dense else found
 
     return both
 

@@ -1,4 +1,4 @@
-# What a first call would compile is run once while the package is precompiled, so that it is found in the cache.
+# What a first call would compile is run or inferred once while the package is precompiled, so that it is found in the cache.
 
 "A message with something in every field and list, at every depth; of a oneof the first member."
 function filled(::Type{M}) where {M<:Message}
@@ -63,8 +63,39 @@ function exercise_diagrams()
     return sprint(show, MIME"text/plain"(), made)
 end
 
+"Where a program's calls are found by dispatch alone, with what: Julia infers the rest from there."
+const ENTRIES = (
+    (read_bytes, Vector{UInt8}), (write_bytes, Diagram), (build, Builder), (compile, Diagram),
+    (plan, Diagram, Dict{String,Runtime}, Runtime), (Objective, Diagram, Plan, Dict{String,Bound}),
+    (compile, Schema.Compile), (differentiate, Schema.Differentiate), (evaluate, Schema.Evaluate),
+    (prepare, Schema.Prepare), (advance, Schema.Advance),
+    map(check -> (check, Diagram), (check_limits, check_names, check_spaces, check_sources, check_components, check_arrows,
+                                    check_terms, check_composition, check_agreements, check_commutes))...,
+)
+
+# Julia before 1.9 keeps no compiled code, and what it inferred only of methods that it was told to.
+function keep_inferred()
+    foreach(entry -> precompile(first(entry), Base.tail(entry)), ENTRIES)
+    for m in (DiagramBridge, Wire, Schema, Layers, Plans), name in filter(name -> isdefined(m, name), names(m; all = true))
+        value = getfield(m, name)
+        F = value isa Type ? value : typeof(value)
+        F isa DataType && F <: Function && parentmodule(F) === m || continue
+        table = F.name.mt
+        tables = isdefined(table, :kwsorter) ? (table, typeof(table.kwsorter).name.mt) : (table,)
+        for t in tables, method in Base.MethodList(t)
+            foreach(made -> precompile(made.specTypes), specialisations(method))
+        end
+    end
+    return nothing
+end
+
+function specialisations(method::Method)
+    all = method.specializations
+    return [all[i] for i in 1:length(all) if isassigned(all, i) && all[i] isa Core.MethodInstance]
+end
+
 if ccall(:jl_generating_output, Cint, ()) == 1
     exercise()
-    VERSION >= v"1.9" && exercise_diagrams() # older ones keep no compiled code, and it takes them long
-    VERSION >= v"1.9" && warm_up()
+    warm_up()
+    VERSION >= v"1.9" ? exercise_diagrams() : keep_inferred()
 end

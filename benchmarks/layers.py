@@ -2,8 +2,8 @@
 
 The figure of a row is the time of forward and backward of an island of that one layer, divided by torch's own: float32,
 gradients of inputs and parameters, both sides with the same parameters, in turns. Sizes are such that a step takes over a
-millisecond. Julia has one thread unless `JULIA_NUM_THREADS` says otherwise; its matrix products have torch's. `--only conv2d
-linear` measures the rows whose names begin so.
+millisecond. Julia's loops and matrix products run on torch's threads. `--only conv2d linear` measures the rows whose names
+begin so.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Sides:
-    """A step of the island and one of torch's."""
+    """A step of the island and one of torch's; each gives the gradients."""
 
-    island: Callable[[], None]
-    torch: Callable[[], None]
+    island: Callable[[], tuple[Tensor, ...]]
+    torch: Callable[[], tuple[Tensor, ...]]
 
 
 def graph_of(row: Row) -> LayerGraph:
@@ -102,12 +102,12 @@ def sides(row: Row) -> Sides:
     return Sides(step(in_island, leaves, gradients), step(in_torch, leaves, gradients))
 
 
-def step(run: Callable[[], Any], leaves: Sequence[Tensor], gradients: Sequence[Tensor]) -> Callable[[], None]:
+def step(run: Callable[[], Any], leaves: Sequence[Tensor], gradients: Sequence[Tensor]) -> Callable[[], tuple[Tensor, ...]]:
     """Forward and backward."""
 
-    def both() -> None:
+    def both() -> tuple[Tensor, ...]:
         made = run()
-        torch.autograd.grad(made, leaves, gradients)
+        return torch.autograd.grad(made, leaves, gradients)
 
     return both
 

@@ -11,6 +11,7 @@ import pytest
 from bridge.errors import JuliaUnavailable
 from bridge.julia import doctor
 from bridge.julia.find import Candidate, choose
+from bridge.julia.shared import shared_functions
 
 USABLE = Candidate("PATH", "libjulia", "/some/julia", "1.10.8", True, "started by its library, libjulia")
 LIVE = doctor.Live("1.10.8", "libjulia", 0.5, 1, "Julia's own choice", "flux", 2, False, "julia", {"Flux": "0.16.9"})
@@ -24,6 +25,7 @@ def test_this_machine_is_measured() -> None:
     assert found.live.start_seconds > 0 and found.live.threads >= 1 and found.live.torch_threads >= 1
     assert found.engine == ("flux" if "Flux" in found.live.packages else "native")
     assert found.live.blas == ("caller" if found.live.torch_blas else "julia")
+    assert found.live.shares_threads == ("GOMP_parallel" in shared_functions())
     plain = json.loads(json.dumps(found.to_json()))
     assert plain["healthy"] and plain["live"]["version"] == chosen.version
     assert f"→ {chosen.name} {chosen.version}" in found.text() and sys.executable in found.text()

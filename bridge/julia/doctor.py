@@ -36,8 +36,8 @@ class Problem:
 class Live:
     """What a fresh process measured: Julia's version, how it was started and in how many seconds, Julia's threads, the
     kernels of its BLAS, what runs layers in a session, torch's threads, whether torch's library exports its BLAS, whose BLAS
-    Julia uses in a session ("caller": torch's), and the versions of the packages that the engine is made of. The session's
-    are empty without torch.
+    Julia uses in a session ("caller": torch's), the versions of the packages that the engine is made of, and whether loops
+    of Julia's run on torch's threads. The session's are empty without torch.
     """
 
     version: str
@@ -50,6 +50,7 @@ class Live:
     torch_blas: bool
     blas: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
+    shares_threads: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Report:
                 f"started     Julia {live.version} by {live.how} in {live.start_seconds:.2f} s, "
                 f"{live.threads} thread(s), BLAS kernels: {live.kernels}",
                 f"torch       {live.torch_threads} thread(s), its BLAS is {_sharing(live)}",
+                f"loops       of portable layers in Julia run on {_threads(live)}",
             ]
         lines += [f"problem     {p.element}: {p.found}. {p.remedy}" for p in self.problems] or ["no problems"]
         return "\n".join(lines)
@@ -121,6 +123,12 @@ def _sharing(live: Live) -> str:
     if live.blas == "caller":
         return "shared with Julia (DIAGRAM_BRIDGE_BLAS=julia switches that off)"
     return f"exported, Julia uses: {live.blas or 'its own'}"
+
+
+def _threads(live: Live) -> str:
+    if live.shares_threads:
+        return "torch's threads (DIAGRAM_BRIDGE_THREADS=julia switches that off)"
+    return f"Julia's {live.threads} thread(s)"
 
 
 def report() -> Report:
@@ -196,9 +204,10 @@ threads = runtime.eval_pointer("Threads.nthreads()")
 from bridge.julia import doctor
 torch_threads, torch_blas = doctor.torch_facts()
 engine, blas, packages = doctor.session_facts()
+shares = bool(engine) and runtime.eval_pointer("Int(DiagramBridge.shares_threads())") == 1
 print(json.dumps(dict(version=runtime.version, how=runtime.how, start_seconds=seconds, threads=threads,
     kernels=runtime.blas, engine=engine, torch_threads=torch_threads, torch_blas=torch_blas, blas=blas,
-    packages=packages)))
+    shares_threads=shares, packages=packages)))
 """
 
 

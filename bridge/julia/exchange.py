@@ -7,19 +7,17 @@ releases have their tensors described here, at some 2 µs each.
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from bridge.errors import BridgeError
+from bridge.julia.shared import shared_functions
 from bridge.julia.structures import DATA_TYPES, DESCRIPTOR_SIZE
 from bridge.julia.tensors import PLAIN
 
-__all__ = ["blas_functions", "descriptors", "symbols", "wanted_blas"]
+__all__ = ["descriptors", "symbols"]
 
 _REFUSED = {
     (0, 8): torch.int8,
@@ -64,7 +62,7 @@ def symbols() -> dict[str, int]:
     # The type is the last field of an object's head, in every build of CPython.
     found["offsetof(PyObject, ob_type)"] = object.__basicsize__ - ctypes.sizeof(ctypes.c_void_p)
     found.update(_exchange())
-    found.update(blas_functions())
+    found.update(shared_functions())
     return found
 
 
@@ -77,34 +75,6 @@ def _exchange() -> dict[str, int]:
     words = (ctypes.c_uint64 * (_FROM_OBJECT + 1)).from_address(pointer(capsule, b"dlpack_exchange_api"))
     major = words[0] & 0xFFFFFFFF
     return {"dltensor_from_py_object_no_sync": words[_FROM_OBJECT]} if major == 1 and words[_FROM_OBJECT] else {}
-
-
-def wanted_blas() -> str:
-    """What DIAGRAM_BRIDGE_BLAS says: "torch" (the default) for one BLAS for both languages, "julia" for one each."""
-    named = os.environ.get("DIAGRAM_BRIDGE_BLAS") or "torch"
-    if named not in ("torch", "julia"):
-        raise BridgeError("DIAGRAM_BRIDGE_BLAS", "'torch' or 'julia'", repr(named))
-    return named
-
-
-@cache
-def _torch_library() -> ctypes.CDLL | None:
-    from pathlib import Path
-
-    for path in sorted((Path(torch.__file__).parent / "lib").glob("libtorch_cpu.*")):
-        return ctypes.CDLL(str(path))
-    return None
-
-
-def blas_functions() -> dict[str, int]:
-    """torch's own matrix products (64-bit integers), so that both languages share one thread pool."""
-    if wanted_blas() == "julia":
-        return {}
-    library = _torch_library()
-    names = ("sgemm_64_", "dgemm_64_")
-    if library is None or not all(hasattr(library, name) for name in names):
-        return {}
-    return {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in names}
 
 
 def descriptors(tensors: Sequence[Tensor | None]) -> ctypes.Array[ctypes.c_uint64]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from torch import nn
 
-from bridge.julia.exchange import blas_functions
+from bridge.julia.shared import shared_functions
 from bridge.julia.vtable import vtable
 
 __all__ = ["addresses", "offer"]
 
 
 def addresses() -> dict[str, int]:
-    """The addresses of the vtable of torch's islands and of torch's BLAS, by name.
-
-    Raises BridgeError for a DIAGRAM_BRIDGE_BLAS that means nothing.
-    """
-    return vtable().addresses | blas_functions()
+    """The addresses of the vtable of torch's islands and of what `shared_functions` shares, by name; errors are its."""
+    return vtable().addresses | shared_functions()
 
 
 def offer(module: nn.Module, name: str) -> str:

@@ -1,4 +1,4 @@
-# What a first call would compile is run or inferred once while the package is precompiled, so that it is found in the cache.
+# What a first call would compile is run once while the package is precompiled, so that it is found in the cache.
 
 "A message with something in every field and list, at every depth; of a oneof the first member."
 function filled(::Type{M}) where {M<:Message}
@@ -34,16 +34,19 @@ function exercise()
         decode(typeof(message), encode(message))
     end
     x = ones(Float32, 3, 2)
-    for layer in (
+    foreach_type(
+        layer -> exercise(layer, (x,)),
         Linear(3, 3, true), Relu(), LeakyRelu(0.1), Relu6(), Hardsigmoid(), Sigmoid(), Tanh(), Elu(1.0, 1.0), Silu(),
         Softplus(), Mish(), Gelu(), TanhGelu(), Softmax(1), LogSoftmax(1), LayerNorm([3], 1e-5, true), Flatten(),
         Reshape([3]), Identity(),
     )
-        exercise(layer, (x,))
-    end
     exercise(Add(), (x, x))
     exercise(Multiply(), (x, x))
 end
+
+# Without a loop over things of different types, whose calls inference would not follow.
+foreach_type(f) = nothing
+foreach_type(f, x, rest...) = (f(x); foreach_type(f, rest...))
 
 "Write, read, check and plan a small diagram."
 function exercise_diagrams()
@@ -63,39 +66,17 @@ function exercise_diagrams()
     return sprint(show, MIME"text/plain"(), made)
 end
 
-"Where a program's calls are found by dispatch alone, with what: Julia infers the rest from there."
-const ENTRIES = (
-    (read_bytes, Vector{UInt8}), (write_bytes, Diagram), (build, Builder), (compile, Diagram),
-    (plan, Diagram, Dict{String,Runtime}, Runtime), (Objective, Diagram, Plan, Dict{String,Bound}),
-    (compile, Schema.Compile), (differentiate, Schema.Differentiate), (evaluate, Schema.Evaluate),
-    (prepare, Schema.Prepare), (advance, Schema.Advance),
-    map(check -> (check, Diagram), (check_limits, check_names, check_spaces, check_sources, check_components, check_arrows,
-                                    check_terms, check_composition, check_agreements, check_commutes))...,
-)
+message_types() = filter(M -> M isa DataType && M <: Message, [getfield(Schema, name) for name in names(Schema; all = true)])
 
-# Julia before 1.9 keeps no compiled code, and what it inferred only of methods that it was told to.
-function keep_inferred()
-    foreach(entry -> precompile(first(entry), Base.tail(entry)), ENTRIES)
-    for m in (DiagramBridge, Wire, Schema, Layers, Plans), name in filter(name -> isdefined(m, name), names(m; all = true))
-        value = getfield(m, name)
-        F = value isa Type ? value : typeof(value)
-        F isa DataType && F <: Function && parentmodule(F) === m || continue
-        table = F.name.mt
-        tables = isdefined(table, :kwsorter) ? (table, typeof(table.kwsorter).name.mt) : (table,)
-        for t in tables, method in Base.MethodList(t)
-            foreach(made -> precompile(made.specTypes), specialisations(method))
-        end
-    end
-    return nothing
-end
-
-function specialisations(method::Method)
-    all = method.specializations
-    return [all[i] for i in 1:length(all) if isassigned(all, i) && all[i] isa Core.MethodInstance]
-end
-
+# Before 1.9 no compiled code is kept, and what has run keeps no inferred code either, so that its callers could only reach
+# it by a look-up: there types are inferred, and nothing runs.
 if ccall(:jl_generating_output, Cint, ()) == 1
-    exercise()
-    warm_up()
-    VERSION >= v"1.9" ? exercise_diagrams() : keep_inferred()
+    foreach(Wire.layout, message_types())
+    if VERSION >= v"1.9"
+        exercise()
+        exercise_diagrams()
+        warm_up()
+    else
+        foreach(f -> precompile(f, ()), (exercise, exercise_diagrams, warm_up))
+    end
 end

@@ -11,8 +11,15 @@ const FILES = split("""
 
 part, parts = isempty(ARGS) ? (1, 1) : parse.(Int, split(only(ARGS), '/'))
 
+include("team.jl")
+Team.play!()
+
 @testset "DiagramBridge" begin
     for file in FILES[part:parts:end]
         include("$file.jl")
+    end
+    @testset "loops in teams allocate nothing" begin
+        @test Team.LOOPS[] > 0
+        @test Team.ALLOCATED[] == 0
     end
 end

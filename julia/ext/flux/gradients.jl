@@ -15,10 +15,23 @@ function forget!(context::Zygote.Context)
     return nothing
 end
 
-add_gradients!(gradients::Vector{Any}, m::FluxModel, node, ::Union{Nothing,ChainRulesCore.AbstractZero}) = nothing
-add_gradients!(gradients::Vector{Any}, m::FluxModel, node, d::Base.RefValue) = add_gradients!(gradients, m, node, d[])
+"""
+What Zygote added up for each mutable struct of a model. Where one stands twice, or is applied twice, the nested gradients
+have parts of that sum several times.
+"""
+function sums(context::Zygote.Context)
+    found = IdDict{Any,Any}()
+    context.cache === nothing && return found
+    for (object, gradient) in context.cache
+        gradient isa Base.RefValue && any(d -> d !== nothing, gradient[]) && (found[object] = gradient[])
+    end
+    return found
+end
 
-function add_gradients!(gradients::Vector{Any}, m::FluxModel, node, d)
+function add_gradients!(gradients::Vector{Any}, m::FluxModel, node, nested, sums::IdDict{Any,Any})
+    d = haskey(sums, node) ? sums[node] : nested isa Base.RefValue ? nested[] : nested
+    haskey(sums, node) && (sums[node] = nothing) # it is counted at the first place
+    d isa Union{Nothing,ChainRulesCore.AbstractZero} && return nothing
     if is_leaf_array(node)
         k = get(m.places, node, 0)
         k == 0 || (gradients[k] = sum_of(gradients[k], d, eltype(node)))
@@ -27,7 +40,7 @@ function add_gradients!(gradients::Vector{Any}, m::FluxModel, node, d)
     # As Optimisers does: the gradient of a wrapper such as a transpose is taken apart as the wrapper is.
     below, dbelow = Functors.children(node), Functors.functor(typeof(node), Optimisers.base(d))[1]
     for key in keys(below)
-        add_gradients!(gradients, m, below[key], gradient_at(dbelow, key))
+        add_gradients!(gradients, m, below[key], gradient_at(dbelow, key), sums)
     end
     return nothing
 end

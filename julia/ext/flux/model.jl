@@ -125,7 +125,7 @@ function DiagramBridge.pullback(m::FluxModel, recorded::Recorded, doutputs::Tupl
     shaped = map((d, size) -> eltype(d) <: AbstractFloat ? reshape(d, size) : nothing, doutputs, recorded.sizes)
     dmodel, dinputs = both(recorded.back(length(shaped) == 1 ? shaped[1] : shaped))
     gradients = Vector{Any}(nothing, length(m.parameters))
-    add_gradients!(gradients, m, m.model, dmodel)
+    add_gradients!(gradients, m, m.model, dmodel, sums(recorded.context))
     return inputs_of(dinputs, recorded.inputs), Tuple(gradients)
 end
 

@@ -47,7 +47,21 @@ struct Power <: Activation
     exponent::Float64
 end
 
-power(a::Attributes) = (p = attribute(a, "exponent", Float64); p == 2 ? Square() : Power(p))
+"x to the power of P, a small integer, as products."
+struct WholePower{P} <: Activation end
+
+const WHOLE_POWERS = (-2, -1, 3, 4)
+
+function power(a::Attributes)
+    p = attribute(a, "exponent", Float64)
+    p == 2 && return Square()
+    return p in WHOLE_POWERS ? WholePower{Int(p)}() : Power(p)
+end
+
+@inline product(x, ::Val{P}) where {P} = P < 0 ? inv(product(x, Val(-P))) : P == 1 ? x : product(x, Val(P - 1)) * x
+
+@inline value(::WholePower{P}, x::T) where {P,T} = product(x, Val(P))
+@inline gradient(::WholePower{P}, x::T, y::T, dy::T) where {P,T} = dy * (T(P) * product(x, Val(P - 1)))
 
 @inline value(f::Power, x::T) where {T} = vector_power(x, f.exponent)
 # At the exponent 0 it is 0 even where x⁻¹ is infinite.

@@ -35,15 +35,8 @@ function forward(layer::Pad, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Memor
     x = inputs[1]
     y = output!(memory, 1, T, padded_size(layer, x))
     value = T(layer.value)
-    GC.@preserve x y begin
-        behind = Ref(pointer(y)) # what has been written
-        each_padded_run(layer, size(x), size(y)) do padded, plain, n
-            place = pointer(y, padded)
-            fill_elements!(behind[], Int(place - behind[]) ÷ sizeof(T), value)
-            copy_elements!(place, pointer(x, plain), n)
-            behind[] = place + n * sizeof(T)
-        end
-        fill_elements!(behind[], Int(pointer(y, length(y) + 1) - behind[]) ÷ sizeof(T), value)
+    each_padded(layer, y, x) do padded, plain, edges, axis
+        write_padded!(padded, plain, edges, axis, value)
     end
     return (y,), nothing
 end
@@ -53,23 +46,62 @@ function pullback(
     needs_inputs::Tuple{Bool}, ::Tuple{}, memory::Memory,
 ) where {T,N}
     needs_inputs[1] || return (nothing,), ()
-    dy = dvalues[1]
     dx = input_gradient!(memory, 1, T, size(inputs[1]))
-    GC.@preserve dx dy each_padded_run(layer, size(dx), size(dy)) do padded, plain, n
-        copy_elements!(pointer(dx, plain), pointer(dy, padded), n)
-    end
+    each_padded(take_padded!, layer, dvalues[1], dx)
     return (dx,), ()
 end
 
+"An axis of `size`, with so many elements before and after it; from one step along it to the next are `plain` and `padded`."
+struct Edges
+    before::Int
+    size::Int
+    after::Int
+    plain::Int
+    padded::Int
+end
+
 """
-Call `body(padded, plain, n)` for runs of `n` neighbours, in order: where they begin in the array with the padding and in
-the one without.
+Call `body(padded, plain, edges, axes)` for all that is padded along `axes` axes, with its places in the array with the
+padding and in the one without; `edges` are those of the axes.
 """
-@inline function each_padded_run(body::F, layer::Pad, plain::Dims{N}, padded::Dims{N}) where {F,N}
-    axes, strides = length(layer.before), Base.size_to_strides(1, padded...)
-    prod(plain) == 0 && return nothing
-    corner = 1 + sum(i -> i <= axes ? layer.before[axes - i + 1] * strides[i] : 0, 1:N)
-    for (k, index) in enumerate(CartesianIndices(Base.tail(plain)))
-        body(corner + sum((Tuple(index) .- 1) .* Base.tail(strides)), (k - 1) * plain[1] + 1, plain[1])
+function each_padded(body::F, layer::Pad, padded::Array{T}, plain::Array{T}) where {F,T}
+    axes = length(layer.before)
+    strides = map(x -> Base.size_to_strides(1, size(x)...), (plain, padded))
+    edges = [Edges(layer.before[end - i + 1], size(plain, i), layer.after[end - i + 1], strides[1][i], strides[2][i])
+             for i in 1:axes]
+    from, to = prod([e.size for e in edges]), prod([e.before + e.size + e.after for e in edges])
+    GC.@preserve padded plain edges begin
+        padded_place, plain_place, edges_place = pointer(padded), pointer(plain), pointer(edges)
+        parts(length(padded) ÷ max(to, 1), cld(LEAST_PART, max(to, 1))) do first, last, _
+            for k in (first - 1):(last - 1)
+                body(padded_place + k * to * sizeof(T), plain_place + k * from * sizeof(T), edges_place, axes)
+            end
+        end
     end
+    return nothing
+end
+
+function write_padded!(padded::Ptr{T}, plain::Ptr{T}, edges::Ptr{Edges}, axis::Int, value::T) where {T}
+    e = unsafe_load(edges, axis)
+    fill_elements!(padded, e.before * e.padded, value)
+    inner = padded + e.before * e.padded * sizeof(T)
+    if axis == 1
+        copy_elements!(inner, plain, e.size)
+    else
+        for i in 0:(e.size - 1)
+            write_padded!(inner + i * e.padded * sizeof(T), plain + i * e.plain * sizeof(T), edges, axis - 1, value)
+        end
+    end
+    fill_elements!(inner + e.size * e.padded * sizeof(T), e.after * e.padded, value)
+    return nothing
+end
+
+function take_padded!(padded::Ptr{T}, plain::Ptr{T}, edges::Ptr{Edges}, axis::Int) where {T}
+    e = unsafe_load(edges, axis)
+    inner = padded + e.before * e.padded * sizeof(T)
+    axis == 1 && return (copy_elements!(plain, inner, e.size); nothing)
+    for i in 0:(e.size - 1)
+        take_padded!(inner + i * e.padded * sizeof(T), plain + i * e.plain * sizeof(T), edges, axis - 1)
+    end
+    return nothing
 end

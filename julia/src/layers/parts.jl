@@ -1,22 +1,17 @@
 """
     parts(body, n, least)
 
-Call `body(first, last, part)` for consecutive parts of `1:n`, one for each of Julia's threads as long as each part
-has at least `least` elements. With one thread, or few elements, that is one plain call.
+Call `body(first, last, part)` for consecutive parts of `1:n`, one for each thread (`thread_count`) as long as each part
+has at least `least` elements. With one thread, or few elements, that is one plain call; what a body must not do otherwise
+is what `share` says.
 """
 @inline function parts(body::F, n::Int, least::Int) where {F}
     count = part_count(n, least)
-    count == 1 ? body(1, n, 1) : threaded_parts(body, n, count)
+    count == 1 ? body(1, n, 1) : share(part -> body((part - 1) * n ÷ count + 1, part * n ÷ count, part), count)
     return nothing
 end
 
-part_count(n::Int, least::Int) = max(1, min(Threads.nthreads(), n ÷ least))
-
-@noinline function threaded_parts(body::F, n::Int, count::Int) where {F}
-    Threads.@threads for part in 1:count
-        body((part - 1) * n ÷ count + 1, part * n ÷ count, part)
-    end
-end
+part_count(n::Int, least::Int) = n < 2least ? 1 : min(thread_count(), n ÷ least)
 
 # Elements that are worth a thread of their own: some ten microseconds of work.
 const LEAST_PART = 32768

@@ -54,15 +54,28 @@ function copy_permuted!(y::Ptr{T}, sizes::Vector{Int}, x::Ptr{T}, strides::Vecto
     return nothing
 end
 
+# A line of the caches has 16 numbers of Float32.
 const TILE = 16
 
 "Set element (i, j) of n × m, at i + j · to_step in `y`, to the one at i · step + j in `x`; tiles stay in the caches."
 function transpose_tiles!(y::Ptr{T}, to_step::Int, x::Ptr{T}, step::Int, n::Int, m::Int) where {T}
-    for left in 0:TILE:m-1, top in 0:TILE:n-1
-        for j in left:min(left + TILE, m)-1
-            @simd ivdep for i in top:min(top + TILE, n)-1
-                unsafe_store!(y, unsafe_load(x, i * step + j + 1), i + j * to_step + 1)
-            end
-        end
+    for top in 0:TILE:(n - 1), left in 0:TILE:(m - 1)
+        to, from = y + (top + left * to_step) * sizeof(T), x + (top * step + left) * sizeof(T)
+        high, wide = min(TILE, n - top), min(TILE, m - left)
+        high == TILE ? transpose_tile!(to, to_step, from, step, wide) : transpose_rest!(to, to_step, from, step, high, wide)
+    end
+end
+
+# Unrolled, as a loop would be made one of gathers, which are slower.
+function transpose_tile!(y::Ptr{T}, to_step::Int, x::Ptr{T}, step::Int, m::Int) where {T}
+    for j in 0:(m - 1)
+        to, from = y + j * to_step * sizeof(T), x + j * sizeof(T)
+        Base.Cartesian.@nexprs 16 i -> unsafe_store!(to, unsafe_load(from, (i - 1) * step + 1), i)
+    end
+end
+
+function transpose_rest!(y::Ptr{T}, to_step::Int, x::Ptr{T}, step::Int, n::Int, m::Int) where {T}
+    for j in 0:(m - 1), i in 0:(n - 1)
+        unsafe_store!(y, unsafe_load(x, i * step + j + 1), i + j * to_step + 1)
     end
 end

@@ -26,8 +26,10 @@ function copy_runs!(
 ) where {T}
     GC.@preserve to from begin
         a, b = pointer(to) + at * sizeof(T), pointer(from) + after * sizeof(T)
-        for j in 0:count-1
-            copy_run!(a + j * to_step * sizeof(T), b + j * from_step * sizeof(T), n)
+        parts(count, cld(LEAST_PART, max(n, 1))) do first, last, _
+            for j in (first - 1):(last - 1)
+                copy_run!(a + j * to_step * sizeof(T), b + j * from_step * sizeof(T), n)
+            end
         end
     end
     return to
@@ -171,15 +173,9 @@ function forward(layer::Slice, ::Tuple{}, inputs::Tuple{Array{T,N}}, memory::Mem
     check_place("slice", place, x)
     layer.stop <= size(x, place) ||
         throw(BridgeError("layer 'slice'", "an axis -$place of size $(layer.stop) or more", "a sample of $(size(x)[1:N-1])"))
-    n = length(layer.start:layer.step:layer.stop-1)
-    y = output!(memory, 1, T, with_size(x, place, n))
-    inner, outer = inner_size(x, place), outer_size(x, place)
-    # Neighbours are copied together.
-    group, groups = layer.step == 1 ? (n, 1) : (1, n)
-    for k in 0:groups-1
-        after = inner * (layer.start + k * layer.step)
-        copy_runs!(y, inner * k, inner * n, x, after, inner * size(x, place), inner * group, outer)
-    end
+    y = output!(memory, 1, T, with_size(x, place, length(layer.start:layer.step:layer.stop-1)))
+    runs = SliceRuns(layer, x)
+    each_slab((whole, part) -> take_runs!(part, whole, runs), x, y, runs)
     return (y,), nothing
 end
 
@@ -188,13 +184,56 @@ function pullback(
     needs_inputs::Tuple{Bool}, ::Tuple{}, memory::Memory,
 ) where {T,N}
     needs_inputs[1] || return (nothing,), ()
-    x, dy, place = inputs[1], dvalues[1], layer.place
-    dx = fill!(input_gradient!(memory, 1, T, size(x)), zero(T))
-    inner, outer, n = inner_size(x, place), outer_size(x, place), size(dy, place)
-    group, groups = layer.step == 1 ? (n, 1) : (1, n)
-    for k in 0:groups-1
-        at = inner * (layer.start + k * layer.step)
-        copy_runs!(dx, at, inner * size(x, place), dy, inner * k, inner * n, inner * group, outer)
-    end
+    dx, runs = input_gradient!(memory, 1, T, size(inputs[1])), SliceRuns(layer, inputs[1])
+    each_slab((whole, part) -> put_runs!(whole, part, runs), dx, dvalues[1], runs)
     return (dx,), ()
+end
+
+"What a slice takes of `width` neighbours: `count` runs of `n`, which begin every `step` elements from `start` on."
+struct SliceRuns
+    width::Int
+    start::Int
+    n::Int
+    count::Int
+    step::Int
+end
+
+function SliceRuns(layer::Slice, x::Array)
+    inner, count = inner_size(x, layer.place), length(layer.start:layer.step:layer.stop-1)
+    width, start = inner * size(x, layer.place), inner * layer.start
+    layer.step == 1 && return SliceRuns(width, start, inner * count, 1, inner * count)
+    return SliceRuns(width, start, inner, count, inner * layer.step)
+end
+
+"Call `body` with the place of each `width` neighbours of `x`, and with that of what is taken of them in `y`."
+function each_slab(body::F, x::Array{T}, y::Array{T}, r::SliceRuns) where {F,T}
+    GC.@preserve x y begin
+        whole, part = pointer(x), pointer(y)
+        parts(length(x) ÷ max(r.width, 1), cld(LEAST_PART, max(r.width, 1))) do first, last, _
+            for k in (first - 1):(last - 1)
+                body(whole + k * r.width * sizeof(T), part + k * r.n * r.count * sizeof(T))
+            end
+        end
+    end
+    return nothing
+end
+
+function take_runs!(part::Ptr{T}, whole::Ptr{T}, r::SliceRuns) where {T}
+    from = whole + r.start * sizeof(T)
+    r.n == 1 && return copy_spaced!(part, from, r.count, r.step)
+    for k in 0:(r.count - 1)
+        copy_run!(part + k * r.n * sizeof(T), from + k * r.step * sizeof(T), r.n)
+    end
+end
+
+"What is not taken becomes 0."
+function put_runs!(whole::Ptr{T}, part::Ptr{T}, r::SliceRuns) where {T}
+    fill_elements!(whole, r.start, zero(T))
+    behind = r.start # what is written
+    for k in 0:(r.count - 1)
+        copy_run!(whole + behind * sizeof(T), part + k * r.n * sizeof(T), r.n)
+        next = k + 1 < r.count ? behind + r.step : r.width
+        fill_elements!(whole + (behind + r.n) * sizeof(T), next - behind - r.n, zero(T))
+        behind = next
+    end
 end

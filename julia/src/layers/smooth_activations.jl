@@ -1,4 +1,4 @@
-# Activations made of exp, tanh and erf.
+# Activations made of exp, tanh and the normal distribution.
 
 "1 / (1 + exp(−x))."
 struct Sigmoid <: Activation end
@@ -65,15 +65,13 @@ end
     return dy * (t + x * vector_sigmoid(x) * (1 - t * t))
 end
 
-"x · Φ(x) with the normal distribution function Φ(x) = (1 + erf(x/√2)) / 2."
+"x · Φ(x) with the normal distribution function Φ."
 struct Gelu <: Activation end
 
-@inline normal(x::T) where {T} = (1 + vector_erf(x * T(0.7071067811865476))) / 2
-
-@inline value(::Gelu, x::T) where {T} = x * normal(x)
+@inline value(::Gelu, x::T) where {T} = x * vector_normal(x)[1]
 @inline function gradient(::Gelu, x::T, y::T, dy::T) where {T}
-    density = T(0.3989422804014327) * vector_exp(x * x * T(-0.5)) # 1/√(2π)
-    return dy * (normal(x) + x * density)
+    below, power = vector_normal(x)
+    return dy * muladd(x * T(0.3989422804014327), power, below) # 1/√(2π)
 end
 
 "x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³))): torch's `approximate=\"tanh\"`."

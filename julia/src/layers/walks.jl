@@ -40,21 +40,51 @@ function strides_of(sizes::Vector{Int})
     return strides
 end
 
+# What the loops of a walk read, as bits, so that no thread has to know of an array: for each axis its size, and then the
+# stride of each array.
+struct Steps{A}
+    table::Ptr{Int}
+end
+
+table_of(walk::Walk) = reduce(vcat, [Int[walk.sizes[i]; [s[i] for s in walk.strides]] for i in eachindex(walk.sizes)])
+
+@inline size_along(s::Steps{A}, axis::Int) where {A} = unsafe_load(s.table, (A + 1) * (axis - 1) + 1)
+@inline stride_along(s::Steps{A}, axis::Int, k::Int) where {A} = unsafe_load(s.table, (A + 1) * (axis - 1) + 1 + k)
+
+@inline moved(offsets::NTuple{A,Int}, steps::Steps{A}, axis::Int, i::Int) where {A} =
+    ntuple(k -> offsets[k] + i * stride_along(steps, axis, k), Val(A))
+
 "Call `f(offsets)` for each place of the walk along all axes but the first, with the offset of each array there."
 function each_run(f::F, walk::Walk{A}) where {F,A}
-    n = length(walk.sizes)
-    n == 1 && return f(ntuple(_ -> 0, A))
-    elements = prod(walk.sizes) ÷ max(walk.sizes[n], 1)
-    parts(walk.sizes[n], cld(LEAST_PART, max(elements, 1))) do first, last, _
-        runs_along(f, walk, n, first - 1, last - 1, ntuple(_ -> 0, A))
+    axes, n, table = length(walk.sizes), walk.sizes[1], table_of(walk)
+    axes == 1 && return f(ntuple(_ -> 0, Val(A)))
+    steps = Steps{A}(pointer(table))
+    GC.@preserve table parts(prod(walk.sizes) ÷ max(n, 1), cld(LEAST_PART, max(n, 1))) do first, last, _
+        runs_between(f, steps, axes, first - 1, last - 1)
+    end
+    return nothing
+end
+
+function runs_between(f::F, steps::Steps{A}, axes::Int, first::Int, last::Int) where {F,A}
+    size, run = size_along(steps, 2), first
+    while run <= last
+        rest, start = divrem(run, size)
+        outer, behind = offsets_at(steps, axes, rest), min(size, start + last - run + 1)
+        for i in start:(behind - 1)
+            f(moved(outer, steps, 2, i))
+        end
+        run += behind - start
     end
 end
 
-function runs_along(f::F, walk::Walk{A}, axis::Int, first::Int, last::Int, offsets::NTuple{A,Int}) where {F,A}
-    for i in first:last
-        here = ntuple(k -> offsets[k] + i * walk.strides[k][axis], A)
-        axis == 2 ? f(here) : runs_along(f, walk, axis - 1, 0, walk.sizes[axis-1] - 1, here)
+"Where place number `i` along the axes from the third on lies."
+function offsets_at(steps::Steps{A}, axes::Int, i::Int) where {A}
+    offsets = ntuple(_ -> 0, Val(A))
+    for axis in 3:axes
+        i, along = divrem(i, size_along(steps, axis))
+        offsets = moved(offsets, steps, axis, along)
     end
+    return offsets
 end
 
 # The first lines are compiled for each rank, what they call is not.
@@ -81,23 +111,34 @@ function each_repeated!(
 ) where {F,T}
     walk = Walk(sizes, strides_of(sizes), strides_of(sizes_a), strides_of(sizes_b))
     n, steps = walk.sizes[1], map(s -> s[1], walk.strides)
-    each_run(walk) do offsets
-        to, p, q = y + offsets[1] * sizeof(T), a + offsets[2] * sizeof(T), b + offsets[3] * sizeof(T)
-        if steps[2] == 0
-            left = unsafe_load(p)
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, f(left, unsafe_load(q, (i - 1) * steps[3] + 1)), i)
-            end
-        elseif steps[3] == 0
-            right = unsafe_load(q)
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, f(unsafe_load(p, i), right), i)
-            end
-        else
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, f(unsafe_load(p, i), unsafe_load(q, i)), i)
-            end
-        end
+    if steps[2] == 0
+        each_run(o -> with_left!(f, at(y, o[1]), unsafe_load(at(a, o[2])), at(b, o[3]), steps[3], n), walk)
+    elseif steps[3] == 0
+        each_run(o -> with_right!(f, at(y, o[1]), at(a, o[2]), unsafe_load(at(b, o[3])), n), walk)
+    else
+        each_run(o -> with_both!(f, at(y, o[1]), at(a, o[2]), at(b, o[3]), n), walk)
+    end
+    return nothing
+end
+
+@inline at(place::Ptr{T}, offset::Int) where {T} = place + offset * sizeof(T)
+
+function with_left!(f::F, y::Ptr{T}, a::T, b::Ptr{T}, step::Int, n::Int) where {F,T}
+    step == 0 && return fill_elements!(y, n, f(a, unsafe_load(b)))
+    @simd ivdep for i in 1:n
+        unsafe_store!(y, f(a, unsafe_load(b, i)), i)
+    end
+end
+
+function with_right!(f::F, y::Ptr{T}, a::Ptr{T}, b::T, n::Int) where {F,T}
+    @simd ivdep for i in 1:n
+        unsafe_store!(y, f(unsafe_load(a, i), b), i)
+    end
+end
+
+function with_both!(f::F, y::Ptr{T}, a::Ptr{T}, b::Ptr{T}, n::Int) where {F,T}
+    @simd ivdep for i in 1:n
+        unsafe_store!(y, f(unsafe_load(a, i), unsafe_load(b, i)), i)
     end
 end
 
@@ -110,47 +151,16 @@ end
 function each_repeated!(f::F, y::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a::Vector{Int}) where {F,T}
     walk = Walk(sizes, strides_of(sizes), strides_of(sizes_a))
     n, step = walk.sizes[1], walk.strides[2][1]
-    each_run(walk) do offsets
-        to, from = y + offsets[1] * sizeof(T), a + offsets[2] * sizeof(T)
-        if step == 0
-            repeated = f(unsafe_load(from))
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, repeated, i)
-            end
-        else
-            @simd ivdep for i in 1:n
-                unsafe_store!(to, f(unsafe_load(from, i)), i)
-            end
-        end
+    if step == 0
+        each_run(o -> fill_elements!(at(y, o[1]), n, f(unsafe_load(at(a, o[2])))), walk)
+    else
+        each_run(o -> with_one!(f, at(y, o[1]), at(a, o[2]), n), walk)
     end
-end
-
-"Set `total` to the sum of `a` over the axes that have size 1 in `total`, and more in `a`."
-function sum_to!(total::Array{T}, a::Array{T}) where {T}
-    fill!(total, zero(T))
-    GC.@preserve total a add_runs!(pointer(total), sizes_of(total), pointer(a), sizes_of(a))
-    return total
-end
-
-function add_runs!(total::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a::Vector{Int}) where {T}
-    walk = Walk(sizes_a, strides_of(sizes), strides_of(sizes_a))
-    n, axes, step = walk.sizes[1], length(walk.sizes), walk.strides[1][1]
-    add_run(offsets) = add_run!(total + offsets[1] * sizeof(T), step, a + offsets[2] * sizeof(T), n)
-    # Threads would meet in a sum over the last axis.
-    axes == 1 ? add_run((0, 0)) : runs_along(add_run, walk, axes, 0, walk.sizes[axes] - 1, (0, 0))
     return nothing
 end
 
-function add_run!(total::Ptr{T}, step::Int, a::Ptr{T}, n::Int) where {T}
-    if step == 0
-        sum = zero(T)
-        @simd for i in 1:n
-            sum += unsafe_load(a, i)
-        end
-        unsafe_store!(total, unsafe_load(total) + sum)
-    else
-        @simd ivdep for i in 1:n
-            unsafe_store!(total, unsafe_load(total, i) + unsafe_load(a, i), i)
-        end
+function with_one!(f::F, y::Ptr{T}, a::Ptr{T}, n::Int) where {F,T}
+    @simd ivdep for i in 1:n
+        unsafe_store!(y, f(unsafe_load(a, i)), i)
     end
 end

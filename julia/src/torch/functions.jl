@@ -23,6 +23,7 @@ function reach_torch!()
     (has_torch() || FIND_TORCH[] === nothing) && return has_torch()
     addresses = Base.invokelatest(FIND_TORCH[])::Dict{String,UInt64}
     use_blas!(addresses)
+    use_threads!(addresses)
     use_torch!(addresses)
     return true
 end
@@ -127,7 +128,5 @@ end
 
 # A thread that is in a C function for long would have the others wait for it before each collection. Code that is called
 # back enters Julia again by itself, from 1.9 on.
-const WITHDRAWS = VERSION >= v"1.9"
-
-enter_torch() = WITHDRAWS && Threads.nthreads() > 1 ? ccall(:jl_gc_safe_enter, Int8, ()) : Int8(-1)
+enter_torch() = MEETS_THREADS && Threads.nthreads() > 1 ? ccall(:jl_gc_safe_enter, Int8, ()) : Int8(-1)
 leave_torch(state::Int8) = state == -1 || ccall(:jl_gc_safe_leave, Cvoid, (Int8,), state)

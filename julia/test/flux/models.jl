@@ -58,6 +58,14 @@ end
 Flux.@layer TwoToTwo
 (m::TwoToTwo)(x, y) = (m.weight * x .+ y, x .* y)
 
+"A norm that is applied twice, and stands at two places."
+struct Twice{N}
+    norm::N
+    again::N
+end
+Flux.@layer Twice
+(m::Twice)(x) = m.again(tanh.(m.norm(tanh.(m.norm(x)))))
+
 f64(model) = Flux.f64(model)
 
 const MODELS = [
@@ -70,6 +78,7 @@ const MODELS = [
      ["layers.1.weight", "layers.1.bias", "layers.3.weight", "layers.3.bias"]),
     ("BatchNorm", () -> f64(Chain(Dense(3 => 4), BatchNorm(4, tanh))), (3, 6),
      ["layers.1.weight", "layers.1.bias", "layers.2.β", "layers.2.γ"]),
+    ("BatchNorm twice", () -> (norm = f64(BatchNorm(3)); Twice(norm, norm)), (3, 6), ["norm.β", "norm.γ"]),
     ("custom", () -> f64(Bent(randn(X, 3), randn(X, 3), Dense(3 => 2), 2)), (3, 4), ["scale", "dense.weight", "dense.bias"]),
 ]
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import bridge
 from bridge import layers
-from bridge.errors import BatchError, BindingError
+from bridge.errors import BatchError, BindingError, DiagramError
 from bridge.train import order
 from bridge.train.data import Feed
 from bridge.train.order import words
@@ -222,3 +222,26 @@ def test_refusals(data, options, error, message):
     objective = bridge.compile(two_sources())
     with pytest.raises(error, match=message):
         bridge.fit(objective, two_sets() if data is None else data, epochs=1, progress=False, **options)
+
+
+def untrained(name: str) -> bridge.Diagram:
+    """A diagram with an output and no agreement."""
+    d = bridge.Builder(name)
+    x = d.space("x", "float32", k=1)
+    data = d.source("data", x=x)
+    d.output("y", d.arrow("f", x, x, layers.linear(1, 1))(data.x))
+    return d.build()
+
+
+def test_nothing_to_train_on():
+    with pytest.raises(DiagramError) as refused:
+        bridge.fit(bridge.compile(untrained("it's")), {"data": {"x": torch.zeros(3, 1)}}, epochs=1, progress=False)
+    assert str(refused.value) == 'diagram "it\'s": expected an agreement to train on, found none'
+    objective = bridge.compile(two_sources())
+
+    def drop(step):
+        bridge.change(objective, untrained("later"), step.optimizer)
+
+    with pytest.raises(DiagramError, match="diagram 'later': expected an agreement to train on, found none"):
+        bridge.fit(objective, two_sets(), epochs=2, progress=False, callback=drop)
+    assert objective.diagram.name == "later"

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 import bridge
 from bridge import layers
-from bridge.errors import BatchError, BindingError, BridgeError, JuliaError, UnsupportedError
+from bridge.errors import BatchError, BindingError, BridgeError, DiagramError, JuliaError, UnsupportedError
 from bridge.julia.session import Session, collect, stats
+from bridge.julia.start import julia_literal
 from bridge.julia.vtable import vtable
 from bridge.torch import Objective
+from tests.julia_arrays import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +232,24 @@ def test_a_callback_between_steps(session) -> None:
     for one, two in zip(*seen.values(), strict=True):
         assert one[:3] == two[:3]
         assert one[3] == pytest.approx(two[3], rel=1e-9)
+
+
+def test_nothing_to_train_on(tmp_path: Path) -> None:
+    """Whoever drives, the same text; in Julia alone it is a BridgeError of that text."""
+    d = bridge.Builder("idle")
+    x = d.space("x", "float64", k=1)
+    d.output("y", d.arrow("f", x, x, layers.linear(1, 1))(d.source("data", x=x).x))
+    batch = {"data": {"x": torch.zeros(2, 1, dtype=torch.float64)}}
+    said = []
+    for objective in twins(d):
+        with pytest.raises(DiagramError) as refused:
+            bridge.fit(objective, batch, epochs=1)
+        said.append(str(refused.value))
+    bridge.save(d.build(), tmp_path / "idle.pb")
+    loaded = f"DiagramBridge.compile(DiagramBridge.load({julia_literal(str(tmp_path / 'idle.pb'))}))"
+    with pytest.raises(BridgeError) as refused:
+        evaluate(f"DiagramBridge.train!({loaded}, (data = (x = zeros(1, 2),),); epochs = 1)")
+    assert {*said, str(refused.value)} == {"diagram 'idle': expected an agreement to train on, found none"}
 
 
 class Faulty(nn.Module):

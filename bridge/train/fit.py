@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.optim import Optimizer
 
-from bridge.errors import BindingError
+from bridge.diagram.messages import element
+from bridge.errors import BindingError, DiagramError
 from bridge.plan.program import Runtime
 from bridge.torch.objective import Losses, Objective
 from bridge.train.checkpoint import Checkpoint, Cursor
@@ -87,7 +88,10 @@ def fit(
     where it would have ended. `epochs` counts those before `start`; optimizer, options and seed are the checkpoint's
     unless they are given, and the optimizer gets its state. A cursor is a start of an optimizer as it is, such as
     `optimizer=history.optimizer, start=history.cursor`.
+
+    Raises DiagramError where the diagram has no agreement, also if a callback changed it to such a one.
     """
+    _check_agreements(objective)
     at = start.cursor if isinstance(start, Checkpoint) else start or Cursor()
     feed = Feed(data, batch_size, at.seed if seed is None else seed)
     if at.position >= feed.steps:
@@ -105,7 +109,14 @@ def fit(
             step = Step(number, epoch, losses, objective, chosen, history.cursor)
             if callback is not None and callback(step) is True:
                 break
+            if number + 1 < end:
+                _check_agreements(objective)
     return history
+
+
+def _check_agreements(objective: Objective) -> None:
+    if not objective.plan.agreements:
+        raise DiagramError(element("diagram", objective.diagram.name), "an agreement to train on", "none", "trainable")
 
 
 def _steps(

@@ -1,5 +1,5 @@
 # A small island, loaded and run both ways while the package is precompiled. From 1.9 on Julia keeps what was compiled for
-# it, so that the first step of a session finds its code; older ones throw it away again, and are spared the time.
+# it, so that the first step of a session finds its code; older ones keep what was inferred, which is the half of it.
 
 function warm_up()
     for T in (Float32, Float64)

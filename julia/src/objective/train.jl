@@ -52,6 +52,8 @@ is shown, or is the stream that it goes to.
 With `start`, a checkpoint that `load_checkpoint!` returned, an interrupted training goes on where it was. `epochs` counts
 those before it; optimizer, options and seed are the checkpoint's unless they are given.
 
+Throws a `BridgeError` where the diagram has no agreement, also if a callback changed it to such a one.
+
 ```jldoctest
 julia> using DiagramBridge
 
@@ -74,6 +76,7 @@ function train!(
     seed::Union{Integer,Nothing} = nothing, start::Union{Checkpoint,Nothing} = nothing, callback = nothing,
     progress::Union{Bool,IO} = stderr isa Base.TTY, options...,
 )
+    check_trains(o)
     chosen = chosen_optimizer(optimizer, start, options)
     feed = Feed(data, batch_size, seed !== nothing ? seed : start === nothing ? 0 : start.seed)
     position = start === nothing ? 0 : start.position
@@ -90,12 +93,16 @@ function train!(
             push!(history, losses)
             bar === nothing || show_progress!(bar, number + 1, losses.total)
             callback === nothing || callback(number, losses) === true && break
+            number + 1 < epochs * feed.steps && check_trains(o)
         end
     finally
         bar === nothing || finish!(bar)
     end
     return history
 end
+
+check_trains(o::Objective) = isempty(o.agreements) &&
+    throw(BridgeError(string(element("diagram", o.diagram.name)), "an agreement to train on", "none", "trainable"))
 
 function chosen_optimizer(given, start::Union{Checkpoint,Nothing}, options)
     if given isa Optimizer

@@ -17,6 +17,7 @@ from bridge.julia.session import session
 from bridge.layers.graph import input_kinds
 from tests.port_cases import compositions
 from tests.port_models import five
+from tests.test_port_ties import diagram as tied
 
 Case = tuple[nn.Module, Sequence[Tensor]]
 
@@ -167,3 +168,16 @@ def test_flux_trains_as_torch_does() -> None:
     assert back.diagram == given.diagram
     for path, value in given.state_dict().items():
         torch.testing.assert_close(back.state_dict()[path], value, rtol=1e-9, atol=1e-11)
+
+
+def test_flux_trains_tied_weights_as_torch_does() -> None:
+    """Also those of a norm that is applied three times."""
+    if not has_flux():
+        pytest.skip(f"Julia {session().version} has no Flux in its active project")
+    d, data = tied()
+    torch.manual_seed(0)
+    given = bridge.compile(d)
+    flux = bridge.to(given, "flux", verify=False)
+    expected = bridge.fit(given, data, epochs=2, batch_size=4, lr=0.01)
+    found = bridge.fit(flux, data, epochs=2, batch_size=4, lr=0.01)
+    assert found.total == pytest.approx(expected.total, rel=1e-9)

@@ -1,5 +1,5 @@
-# Loops of layers in teams of three threads, whatever their size: the threads are played by one, after each other, so that what
-# a body allocates is seen. On torch's threads it would end the process before Julia 1.9.
+# Loops of layers in teams of three threads, whatever their size: the threads are played by one, after each other, so that
+# what a body allocates is seen. On torch's threads it would end the process before Julia 1.9.
 module Team
 
 using DiagramBridge

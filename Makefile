@@ -2,7 +2,7 @@
 #
 #   make demo     the demonstration: sets up .venv and a Julia, trains, prints its figures
 #   make test     lint, types, generated code, Julia tests, Python tests
-#   make lint     ruff and mypy
+#   make lint     ruff, mypy and the length of Julia's lines
 #   make gallery  all examples of examples/gallery with five seeds, and a page of them
 #   make browser  looks at the page of a diagram in Chromium, if that is installed
 #   make bench    the benchmarks
@@ -32,6 +32,7 @@ test:
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/julia_lines.py
 
 generated: $(READY)
 	$(BIN)/python scripts/generate.py --check

@@ -50,7 +50,8 @@ end
 
 described(d::Diagram) = answer("read", bytes2hex(DiagramBridge.write_bytes(d)), DiagramBridge.identity(d))
 described(found::Vector{Morphism}) = answer("found", map(described, found)...)
-described(m::Morphism) = join(("$kind $old $(names[old])" for (kind, names) in zip(fieldnames(Morphism), DiagramBridge.kinds(m))
+described(m::Morphism) = join(("$kind $old $(names[old])"
+                               for (kind, names) in zip(fieldnames(Morphism), DiagramBridge.kinds(m))
                                for old in sort!(collect(keys(names)))), '\n')
 
 one_or_none(found) = Morphism[m for m in (found,) if m !== nothing]

@@ -4,9 +4,9 @@ Flux in a diagram: any Flux model as a component, and portable layers run by Flu
 module DiagramBridgeFluxExt
 
 using DiagramBridge
-using DiagramBridge: Activation, Add, AnyConvolution, BridgeError, Convolution, DLTensor, Embedding, Engine, FeatureNorm, Layer,
-    LayerGraph, LayerMode, LayerNorm, Layers, Linear, LogSoftmax, Memory, Mode, Multiply, Node, PortableLayer, SampleShape,
-    Schema, Softmax, Stage, TorchModule, TransposedConvolution
+using DiagramBridge: Activation, Add, AnyConvolution, BridgeError, Convolution, DLTensor, Embedding, Engine, FeatureNorm,
+    Layer, LayerGraph, LayerMode, LayerNorm, Layers, Linear, LogSoftmax, Memory, Mode, Multiply, Node, PortableLayer,
+    SampleShape, Schema, Softmax, Stage, TorchModule, TransposedConvolution
 import Flux
 using Flux: Functors, NNlib, Optimisers, Zygote
 using Flux.Zygote: ChainRulesCore

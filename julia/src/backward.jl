@@ -23,7 +23,8 @@ end
 scratch!(m::BackwardMemory, ::Type{T}, dims::Dims{N}) where {T,N} = lease!(m.lease, T, dims)::Array{T,N}
 release!(m::BackwardMemory, a::Vector) = release!(m.lease, a)
 input_gradient!(m::BackwardMemory, i::Int, ::Type{T}, dims::Dims{N}) where {T,N} = place!(m.lease, m.inputs[i], T, dims)
-parameter_gradient!(m::BackwardMemory, j::Int, ::Type{T}, dims::Dims{N}) where {T,N} = place!(m.lease, m.parameters[j], T, dims)
+parameter_gradient!(m::BackwardMemory, j::Int, ::Type{T}, dims::Dims{N}) where {T,N} =
+    place!(m.lease, m.parameters[j], T, dims)
 
 """
 A backward pass under way. `wanted` says of each value whether its gradient leads to one that is asked for; `places` and

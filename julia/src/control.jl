@@ -32,7 +32,8 @@ function hello(h::Schema.Hello)
     use_threads!(addresses)
     return Schema.Handshake(; sizes..., engine = engine_name(),
                             engine_version = string(last(first(engine_versions(ENGINES[engine_name()])))),
-                            julia_version = string(VERSION), blas = blas_name(), data_types = [data_type(T) for T in ELEMENT_TYPES])
+                            julia_version = string(VERSION), blas = blas_name(),
+                            data_types = [data_type(T) for T in ELEMENT_TYPES])
 end
 
 function instantiate(r::Schema.Instantiate)

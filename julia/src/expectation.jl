@@ -80,7 +80,8 @@ end
 
 code_bits_of(T::DataType) = T === Float32 ? code_bits(Float32) : T === Float64 ? code_bits(Float64) : code_bits(T)
 
-const TYPE_NAMES = Dict(SIGNED => "Int", UNSIGNED => "UInt", FLOAT => "Float", 0x04 => "BFloat", 0x05 => "Complex", BOOL => "Bool")
+const TYPE_NAMES =
+    Dict(SIGNED => "Int", UNSIGNED => "UInt", FLOAT => "Float", 0x04 => "BFloat", 0x05 => "Complex", BOOL => "Bool")
 
 function describe(t::DLTensor)
     shape = Tuple(unsafe_load(t.shape, i) for i in 1:t.ndim)

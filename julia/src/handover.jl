@@ -2,8 +2,8 @@
 
 """
 Answers the slots of one call. `candidates` are the spans of the caller's `tensors` that a result may turn out to be, in
-the numbering of ALIAS; `others` are tensors that a result must not share memory with in any other way; `placed` are results already
-handed over, or `NO_SPANS` where there is only one.
+the numbering of ALIAS; `others` are tensors that a result must not share memory with in any other way; `placed` are results
+already handed over, or `NO_SPANS` where there is only one.
 """
 struct Handover{A,B,L<:Union{Lease,Nothing}}
     tensors::Descriptors

@@ -2,8 +2,8 @@
 
 """
 A fragment of a plan, made ready to run: a `ComponentIsland` where it is one component of the user's, else a `StepIsland`.
-It has `inputs`, `parameters`, `buffers` and `outputs`, and methods of `run_forward` and `run_backward`, which answer the slots
-of a call. The arguments of a call are inputs, parameters and buffers.
+It has `inputs`, `parameters`, `buffers` and `outputs`, and methods of `run_forward` and `run_backward`, which answer the
+slots of a call. The arguments of a call are inputs, parameters and buffers.
 """
 abstract type Island end
 

@@ -50,7 +50,8 @@ The values that the caller gives room for, output by output; 0 where the result'
 component of the user's returns, an input itself, memory that two outputs share.
 """
 function output_places(p::Places, outputs::Vector{Int})
-    return [is_filling(p.maker[p.root[v]]) && count(o -> p.root[o] == p.root[v], outputs) == 1 ? p.root[v] : 0 for v in outputs]
+    return [is_filling(p.maker[p.root[v]]) && count(o -> p.root[o] == p.root[v], outputs) == 1 ? p.root[v] : 0
+            for v in outputs]
 end
 
 "Whether the gradient of an input ends in memory that the caller gives: some layer writes or sums it."

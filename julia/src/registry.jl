@@ -1,4 +1,5 @@
-# What the caller holds by number: islands, instances, tapes and memory of ours. It gives each back through the release queue.
+# What the caller holds by number: islands, instances, tapes and memory of ours. It gives each back through the release
+# queue.
 
 const HELD = Dict{UInt64,Any}()
 const NEXT_ID = Ref{UInt64}(1) # ours are odd; even ones are the caller's to choose, for its tapes

@@ -3,8 +3,8 @@
 """
     run_component(instance, component, step, inputs, mode, bound) -> (outputs, residual)
 
-The outputs as arrays of the spaces that the step expects, for a batch that is not empty. `component` is the instance's, as an
-argument so that its type is known to the compiler.
+The outputs as arrays of the spaces that the step expects, for a batch that is not empty. `component` is the instance's, as
+an argument so that its type is known to the compiler.
 """
 function run_component(instance::Instance, component, step::Step, inputs::Tuple, mode::Mode, bound::Vector{Int})
     result = step.mode == FOLLOW ? evaluate(component, inputs, mode) :

@@ -1,5 +1,5 @@
-# torch's threads for Julia's loops too. Two pools fight over the cores when the languages take turns: after its loop each has
-# threads look for more work for some milliseconds, on the cores that the other's loop needs by then.
+# torch's threads for Julia's loops too. Two pools fight over the cores when the languages take turns: after its loop each
+# has threads look for more work for some milliseconds, on the cores that the other's loop needs by then.
 
 """
 Addresses of C functions of the OpenMP runtime that torch uses, null without one: `GOMP_parallel`, which runs a function on a
@@ -73,8 +73,8 @@ const MEETS_THREADS = VERSION >= v"1.9"
 
 """
 Whether threads that are not Julia's may run the loops of a body: `address` is `run_share` as a C function, of the methods
-that were there in `world`. Before Julia 1.9 this thread runs the first two loops alone, and again when methods were added: the first
-compiles whatever is left to compile, the second shows whether anything is allocated.
+that were there in `world`. Before Julia 1.9 this thread runs the first two loops alone, and again when methods were added:
+the first compiles whatever is left to compile, the second shows whether anything is allocated.
 """
 mutable struct Readiness
     address::Ptr{Cvoid}

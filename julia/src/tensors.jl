@@ -172,7 +172,8 @@ overlap(a::Span, b::Span) = a.first < b.last && b.first < a.last
 overlap(a::Array, b::Array) = overlap(Span(a), Span(b))
 
 "Whether an array has the sizes of a tensor, axes reversed."
-has_sizes(a::Array{T,N}, t::DLTensor) where {T,N} = N == t.ndim && all(i -> size(a, i) == unsafe_load(t.shape, N - i + 1), 1:N)
+has_sizes(a::Array{T,N}, t::DLTensor) where {T,N} =
+    N == t.ndim && all(i -> size(a, i) == unsafe_load(t.shape, N - i + 1), 1:N)
 
 "Call `f` on an array whose type is not known: the common types by branches, which cost less than a dispatch."
 @inline function with_type(f::F, a) where {F}

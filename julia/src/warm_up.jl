@@ -29,7 +29,8 @@ function portable_fragment(::Type{T}) where {T}
     graph = Schema.LayerGraph(inputs = 1, nodes = nodes, outputs = [length(nodes)])
     space = Schema.Space(name = "x", data_type = data_type(T), axes = [Schema.Axis(name = "k", size = 2)])
     return Schema.Fragment(
-        components = [Schema.Component(name = "f", training = Schema.TRAINING_TRAINABLE, has_parameters = true, graph = graph)],
+        components = [Schema.Component(name = "f", training = Schema.TRAINING_TRAINABLE, has_parameters = true,
+                                       graph = graph)],
         arrows = [Schema.Arrow(name = "f", sources = ["x"], targets = ["x"], component = "f")], spaces = [space],
         instructions = [Schema.Instruction(operation = Schema.OPERATION_APPLY, runtime = Schema.RUNTIME_JULIA, inputs = [0],
                                            outputs = [1], arrow = "f")], inputs = [0], outputs = [1])
@@ -40,7 +41,8 @@ function warm_up_island(::Type{T}, fragment::Schema.Fragment, instance::Integer)
     island = ask(Schema.Request(load = Schema.Load(fragment = fragment, instances = UInt64[instance]))).loaded
     arrays = Array[ones(T, 2, 3), ones(T, 2, 2), ones(T, 2), ones(T, 2), ones(T, 2), ones(T, 2, 2), ones(T, 2)]
     shapes = [Int64[reverse(size(a))...] for a in arrays]
-    tensors = [DLTensor(pointer(a), CPU, 0, ndims(a), code_bits(T)..., 1, pointer(s), C_NULL, 0) for (a, s) in zip(arrays, shapes)]
+    tensors = [DLTensor(pointer(a), CPU, 0, ndims(a), code_bits(T)..., 1, pointer(s), C_NULL, 0)
+               for (a, s) in zip(arrays, shapes)]
     room = Int64.(zeros(MAX_AXES))
     slots = [Slot(DLTensor(C_NULL, CPU, 0, 0, 0, 0, 1, pointer(room), C_NULL, 0), 0, 0) for _ in arrays]
     mode, tape, needs = [Mode(TRAIN_FLAG, 0, 0, 0)], UInt64(2), fill(UInt8(1), length(arrays))
@@ -58,7 +60,8 @@ end
 function ask(request::Schema.Request)
     bytes = Wire.encode(request)
     response, length = Ref{Ptr{UInt8}}(C_NULL), Ref{Int}(0)
-    GC.@preserve bytes guarded(answer_request, (pointer(bytes), Base.length(bytes), Base.unsafe_convert(Ptr{Ptr{UInt8}}, response),
+    GC.@preserve bytes guarded(answer_request, (pointer(bytes), Base.length(bytes),
+                                                Base.unsafe_convert(Ptr{Ptr{UInt8}}, response),
                                                 Base.unsafe_convert(Ptr{Int}, length)))
     return Wire.decode(Schema.Response, copy(unsafe_wrap(Array, response[], length[])))
 end

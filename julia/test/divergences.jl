@@ -42,7 +42,8 @@ sizes = [((3, 4), 1), ((3, 2, 4), 1), ((3, 2, 4), 2)]
         dleft, dright = both_gradients(d, left, right, mask, true, true, scale = 2.0)
         @test dleft ≈ differences(l -> 2divergence_value(d, l, right, mask), left) rtol = 1e-6
         @test dright ≈ differences(r -> 2divergence_value(d, left, r, mask), right) rtol = 1e-6
-        @test divergence_gradients(d, left, right, mask, true, true, scale = 2.0)[1] === divergence_value(d, left, right, mask)
+        @test divergence_gradients(d, left, right, mask, true, true, scale = 2.0)[1] ===
+              divergence_value(d, left, right, mask)
         @test both_gradients(d, left, right, mask, false, true, scale = 2.0) == (nothing, dright)
         @test both_gradients(d, left, right, mask, true, false, scale = 2.0) == (dleft, nothing)
         mask === nothing && continue

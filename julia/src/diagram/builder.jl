@@ -280,8 +280,8 @@ Base.detach(t::TermHandle) = term!(t.builder, DetachTerm(t.place), space(t), sou
     agree!(d, left, right; by, weight = 1, name = "", where = nothing)
 
 Two terms should agree; left is the prediction, right the target, and gradients flow into both. `by` measures how far they
-are apart, `weight` multiplies it in the total, and `where` is a mask: a non-negative number per sample, or per element without
-the class axis. The name is `left~right` unless it is given.
+are apart, `weight` multiplies it in the total, and `where` is a mask: a non-negative number per sample, or per element
+without the class axis. The name is `left~right` unless it is given.
 """
 function agree!(d::Builder, left, right; by::Divergence, weight = 1.0, name = "", where = nothing)
     called = labelled(d, "agreement", name, length(d.agreements))

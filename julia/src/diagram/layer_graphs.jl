@@ -152,7 +152,8 @@ of_node(value::Int, kind::InputKind, node::Node) = "input $(value - 1), $(kind.t
 
 "Refuse a parameter or buffer with more numbers than `MAX_VALUES`."
 function check_parameter_sizes(where, layer::Layer)
-    names, shapes = (parameter_names(layer)..., buffer_names(layer)...), (parameter_shapes(layer)..., buffer_shapes(layer)...)
+    names = (parameter_names(layer)..., buffer_names(layer)...)
+    shapes = (parameter_shapes(layer)..., buffer_shapes(layer)...)
     for (name, shape) in zip(names, shapes)
         bounded_product(shape) <= MAX_VALUES ||
             refuse("$where, parameter '$name'", "at most $MAX_VALUES numbers", shape_text(shape), "limit")

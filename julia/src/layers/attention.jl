@@ -2,8 +2,8 @@
     Attention(causal, masked, scale)
 
 softmax(scale · q kᵀ) v for q (…, T, D), k (…, S, D) and v (…, S, E) (torch's scaled_dot_product_attention); the scale 0
-stands for 1/√D. A query sees the keys that are true in the mask, which is (T, S) or (…, T, S), and with `causal` none after it;
-one that sees none has zeros.
+stands for 1/√D. A query sees the keys that are true in the mask, which is (T, S) or (…, T, S), and with `causal` none after
+it; one that sees none has zeros.
 """
 struct Attention <: Layer
     causal::Bool

@@ -48,8 +48,8 @@ function scale_features!(y::Vector{T}, x::Vector{T}, means, scales, weight, bias
     end
 end
 
-# With the normalised v = (x − mean) scale: dweight = Σ dy v, dbias = Σ dy, and where mean and scale are those of the n values,
-# dx = weight · scale · (dy − dbias / n − v dweight / n).
+# With the normalised v = (x − mean) scale: dweight = Σ dy v, dbias = Σ dy, and where mean and scale are those of the n
+# values, dx = weight · scale · (dy − dbias / n − v dweight / n).
 function pullback(
     layer::BatchNorm, parameters::Tuple, inputs::Tuple{Array{T,N}}, ::Tuple, residual::Tuple{Vector{T},Vector{T},Bool},
     dvalues::Tuple{Array{T,N}}, needs_inputs::Tuple{Bool}, needs_parameters::Tuple, memory::Memory,

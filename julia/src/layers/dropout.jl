@@ -43,9 +43,9 @@ end
 """
     draw_factors!(factors, p, mode)
 
-What dropout multiplies with: 1 / (1 − p), or 0. Number i (from 0, in memory order, which is the row-major order of PyTorch) has
-word i of a Philox4x64-10 stream, element i mod 4 of the block whose counter is (1 + i ÷ 4, layer, application, 0) and whose
-key is (seed, 0); it is kept where (word >> 11) · 2⁻⁵³ ≥ p.
+What dropout multiplies with: 1 / (1 − p), or 0. Number i (from 0, in memory order, which is the row-major order of PyTorch)
+has word i of a Philox4x64-10 stream, element i mod 4 of the block whose counter is (1 + i ÷ 4, layer, application, 0) and
+whose key is (seed, 0); it is kept where (word >> 11) · 2⁻⁵³ ≥ p.
 """
 function draw_factors!(factors::Vector{T}, p::Float64, mode::LayerMode) where {T}
     p == 1 && return fill!(factors, zero(T))

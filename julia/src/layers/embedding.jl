@@ -1,8 +1,8 @@
 """
     Embedding(entries, width, padding)
 
-The rows of a table (torch.nn.Embedding): indices, from 0, of any size give (width, size…). The weight is (width, entries) here,
-which is torch's (entries, width) in memory. The row of the index `padding`, unless that is −1, gets no gradient.
+The rows of a table (torch.nn.Embedding): indices, from 0, of any size give (width, size…). The weight is (width, entries)
+here, which is torch's (entries, width) in memory. The row of the index `padding`, unless that is −1, gets no gradient.
 """
 struct Embedding <: Layer
     entries::Int
@@ -21,7 +21,8 @@ input_kinds(layer::Embedding) = (indices_below(layer.entries),)
 sample_shape(layer::Embedding, where, inputs::Vector{SampleShape}) = SampleShape([inputs[1]; layer.width])
 
 check_layer(layer::Embedding, where) = layer.padding < layer.entries ||
-    refuse("$where, attribute 'padding'", "one of the $(layer.entries) entries, or -1 for none", string(layer.padding), "layer")
+    refuse("$where, attribute 'padding'", "one of the $(layer.entries) entries, or -1 for none", string(layer.padding),
+           "layer")
 
 function check_indices(layer::Embedding, index::Array)
     isempty(index) && return nothing

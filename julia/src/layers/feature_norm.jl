@@ -16,7 +16,10 @@ struct BatchNorm <: Layer
     track::Bool
 end
 
-"The same of each feature of each sample, over its other axes (torch.nn.InstanceNorm). Running statistics are means over samples."
+"""
+The same of each feature of each sample, over its other axes (torch.nn.InstanceNorm). Running statistics are means over
+samples.
+"""
 struct InstanceNorm <: Layer
     features::Int
     eps::Float64
@@ -37,12 +40,13 @@ const TrackingNorm = Union{BatchNorm,InstanceNorm}
 const FeatureNorm = Union{BatchNorm,InstanceNorm,GroupNorm}
 
 tracking_options(a::Attributes) = (attribute(a, "features", Int), attribute(a, "eps", Float64),
-                                   attribute(a, "momentum", Float64), attribute(a, "affine", Bool), attribute(a, "track", Bool))
+                                   attribute(a, "momentum", Float64), attribute(a, "affine", Bool),
+                                   attribute(a, "track", Bool))
 
 BatchNorm(a::Attributes) = BatchNorm(tracking_options(a)...)
 InstanceNorm(a::Attributes) = InstanceNorm(tracking_options(a)...)
-GroupNorm(a::Attributes) = GroupNorm(attribute(a, "groups", Int), attribute(a, "features", Int), attribute(a, "eps", Float64),
-                                     attribute(a, "affine", Bool))
+GroupNorm(a::Attributes) = GroupNorm(attribute(a, "groups", Int), attribute(a, "features", Int),
+                                     attribute(a, "eps", Float64), attribute(a, "affine", Bool))
 
 parameter_names(layer::FeatureNorm) = layer.affine ? ("weight", "bias") : ()
 parameter_shapes(layer::FeatureNorm) = layer.affine ? ((layer.features,), (layer.features,)) : ()
@@ -52,7 +56,8 @@ buffer_shapes(layer::TrackingNorm) = layer.track ? ((layer.features,), (layer.fe
 function sample_shape(layer::FeatureNorm, where, inputs::Vector{SampleShape})
     shape = inputs[1]
     isempty(shape) || shape[1] != layer.features ||
-        return layer isa InstanceNorm && length(shape) < 2 ? refuse_shape(where, "an input of two or more axes", shape) : shape
+        return layer isa InstanceNorm && length(shape) < 2 ?
+               refuse_shape(where, "an input of two or more axes", shape) : shape
     refuse_shape(where, "an input whose first axis has size $(layer.features)", shape)
 end
 

@@ -1,5 +1,5 @@
-# Group norm, and instance norm by its own statistics: those of columns of `n` values that lie together, one for each group of
-# each sample, in which each feature has a segment of `inner` values.
+# Group norm, and instance norm by its own statistics: those of columns of `n` values that lie together, one for each group
+# of each sample, in which each feature has a segment of `inner` values.
 
 struct GroupSizes
     inner::Int

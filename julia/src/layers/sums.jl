@@ -35,8 +35,8 @@ function add_along!(total::Ptr{T}, a::Ptr{T}, steps::Steps{2}, axis::Int, shared
         stride_along(steps, 1, 1) == 0 ? add_runs!(total, a, first, n, step) : add_columns!(total, a, first, n, step)
     else
         for i in 0:(size - 1)
-            add_along!(total + i * stride_along(steps, axis, 1) * sizeof(T), a + i * stride_along(steps, axis, 2) * sizeof(T),
-                       steps, axis - 1, shared, count)
+            add_along!(total + i * stride_along(steps, axis, 1) * sizeof(T),
+                       a + i * stride_along(steps, axis, 2) * sizeof(T), steps, axis - 1, shared, count)
         end
     end
     return nothing

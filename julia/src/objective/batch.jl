@@ -62,8 +62,8 @@ function fits(space::Space, array::Array{T,N}, bound::Dict{String,Int}) where {T
 end
 
 function describe(space::Space, bound::Dict{String,Int})
-    sizes = [axis.size isa Int ? string(axis.size) : haskey(bound, axis.size) ? "$(axis.size)=$(bound[axis.size])" : axis.size
-             for axis in reverse(space.axes)]
+    sizes = [axis.size isa Int ? string(axis.size) :
+             haskey(bound, axis.size) ? "$(axis.size)=$(bound[axis.size])" : axis.size for axis in reverse(space.axes)]
     return "$(JULIA_TYPES[space.type]) of size ($(join([sizes; "N"], ", ")))"
 end
 

@@ -83,7 +83,8 @@ function check_binding(diagram::Diagram, bound::Dict{String,Bound})
             is_frozen(other) == is_frozen(c) ||
                 throw(BridgeError(string(element("component", is_frozen(c) ? c.name : other.name)),
                                   "frozen parameters that no trainable component has",
-                                  "parameter '$path' shared with component '$(is_frozen(c) ? other.name : c.name)'", "binding"))
+                                  "parameter '$path' shared with component '$(is_frozen(c) ? other.name : c.name)'",
+                                  "binding"))
         end
     end
     return nothing

@@ -3,8 +3,8 @@
 """
     evaluate(objective, output, batch; seed = 0) -> Array
 
-The value of a named output in test mode: only what it needs is computed, and only its columns have to be in the batch. A term
-without columns has no batch.
+The value of a named output in test mode: only what it needs is computed, and only its columns have to be in the batch. A
+term without columns has no batch.
 """
 evaluate(o::Objective, output::AbstractString, batch; seed::Integer = 0) =
     evaluate(o, o.diagram, String(output), batch, seed % UInt64)

@@ -1,5 +1,5 @@
-# Initial values of parameters. They are drawn from the portable generator, from a seed and the parameter's name, so that they
-# do not depend on the order of components. PyTorch draws others.
+# Initial values of parameters. They are drawn from the portable generator, from a seed and the parameter's name, so that
+# they do not depend on the order of components. PyTorch draws others.
 
 "Fill a parameter or buffer of a layer with its initial values, in memory order. `key` names it."
 function initialise!(array::Array, layer::PortableLayer, name::String, seed::UInt64, key::String)

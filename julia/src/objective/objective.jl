@@ -36,8 +36,8 @@ A diagram bound to arrays, made by [`compile`](@ref): `loss`, `losses_and_gradie
 `parameters` and `buffers` are the variables of all its components, in the diagram's order; their arrays are the storage, and
 change in place. `owners` says for each parameter which is the first with the same memory: itself, unless it is tied. `used`
 and `used_buffers` have the places among them of those that the island takes (a model of the user's keeps its buffers);
-`evaluations` are made when they are first asked for. With `seeds` torch's generator is seeded for each call of a component of
-torch's. `optimizer` is the one that stepped it last. [`change!`](@ref) makes it the objective of another diagram.
+`evaluations` are made when they are first asked for. With `seeds` torch's generator is seeded for each call of a component
+of torch's. `optimizer` is the one that stepped it last. [`change!`](@ref) makes it the objective of another diagram.
 """
 mutable struct Objective
     diagram::Diagram
@@ -65,7 +65,8 @@ that name, whose arrays are used as they are; one that is a `TorchReference` is 
 Portable components run in Julia with initial parameters of `seed`; `placement`, such as `("student" => TORCH,)`, has PyTorch
 run some of them.
 
-Throws a `BridgeError` for a diagram that means nothing, for a component without a model, and for a model that contradicts it.
+Throws a `BridgeError` for a diagram that means nothing, for a component without a model, and for a model that contradicts
+it.
 
 ```jldoctest
 julia> using DiagramBridge
@@ -99,8 +100,8 @@ function Objective(diagram::Diagram, program::Plan, bound::Dict{String,Bound}; s
     sort!(measured; by = a -> findfirst(p -> p.name == a.name, program.agreements), alg = MergeSort)
     parameters, buffers = variables(diagram, bound, seed)
     return Objective(diagram, program, island, loads(diagram, loaded), measured, parameters, owners(parameters),
-                     places(parameters, fragment), buffers, places_run_here(buffers, fragment, steps_of(bound, fragment)), bound,
-                     Dict{Tuple{String,Vector{UInt8}},Evaluation}(), seeds, nothing)
+                     places(parameters, fragment), buffers, places_run_here(buffers, fragment, steps_of(bound, fragment)),
+                     bound, Dict{Tuple{String,Vector{UInt8}},Evaluation}(), seeds, nothing)
 end
 
 "For each component of a fragment the model that `lower` is told of; portable components run here have none."
@@ -139,7 +140,8 @@ function variables(diagram::Diagram, bound::Dict{String,Bound}, seed::UInt64)
     parameters, buffers = Variable[], Variable[]
     for c in diagram.components
         model = get(bound, c.name, nothing)
-        own_parameters, own_buffers = c.body isa LayerGraph ? layer_variables(diagram, c, model, seed) : variable_pairs(model)
+        own_parameters, own_buffers =
+            c.body isa LayerGraph ? layer_variables(diagram, c, model, seed) : variable_pairs(model)
         append!(parameters, [Variable(c.name, path, array, trains(c)) for (path, array) in own_parameters])
         append!(buffers, [Variable(c.name, path, array, false) for (path, array) in own_buffers])
     end

@@ -57,7 +57,10 @@ function evaluate(r::Schema.Evaluate)
     return Schema.Evaluated(values = values, owner = owner)
 end
 
-"A training that Python has under way: `drawn` is the seed of the steps' seeds, `stepped` the names of the states in its order."
+"""
+A training that Python has under way: `drawn` is the seed of the steps' seeds, `stepped` the names of the states in its
+order.
+"""
 struct TrainingRun
     objective::Objective
     optimizer::Optimizer

@@ -30,9 +30,9 @@ end
     load_checkpoint!(objective, path) -> Checkpoint
 
 Put a checkpoint's parameters and buffers into an objective. What it returns is where to go on:
-`train!(objective, data; epochs = 10, start = load_checkpoint!(objective, path))`. Nothing is changed unless all of it fits. Throws
-a `BridgeError` for a file that is damaged or no checkpoint, for one of another diagram, and for other parameters than the
-objective's.
+`train!(objective, data; epochs = 10, start = load_checkpoint!(objective, path))`. Nothing is changed unless all of it fits.
+Throws a `BridgeError` for a file that is damaged or no checkpoint, for one of another diagram, and for other parameters than
+the objective's.
 """
 function load_checkpoint!(o::Objective, path::AbstractString)
     c = read_checkpoint(path; diagram = identity(o.diagram))

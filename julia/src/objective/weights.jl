@@ -30,7 +30,8 @@ function save_weights(path::AbstractString, o::Objective)
     name(v::Variable) = "$(v.component)/$(v.path)"
     foreach(v -> weight_key(name(v), "file '$path'"), Iterators.flatten((o.parameters, o.buffers)))
     tensors = Dict{String,Array}(name(v) => v.array for v in Iterators.flatten((o.parameters[unique(o.owners)], o.buffers)))
-    aliases = Dict{String,String}(name(v) => name(owner) for (v, owner) in zip(o.parameters, o.parameters[o.owners]) if v !== owner)
+    pairs = zip(o.parameters, o.parameters[o.owners])
+    aliases = Dict{String,String}(name(v) => name(owner) for (v, owner) in pairs if v !== owner)
     fields = Dict("version" => WEIGHTS_VERSION, "diagram" => identity(o.diagram), "aliases" => aliases)
     metadata = Dict(WEIGHTS_KEY => json(fields), DIAGRAM_KEY => bytes2hex(write_bytes(o.diagram)))
     return write_tensors(path, tensors, metadata)
@@ -40,8 +41,8 @@ end
     load_weights!(objective, path)
 
 Put a file's parameters and buffers into an objective, whose diagram may be another one with the same components. Nothing is
-changed unless all of it fits. Throws a `BridgeError` for a file that is damaged or holds no weights, for numbers that are not
-finite, and for other tensors than the objective's.
+changed unless all of it fits. Throws a `BridgeError` for a file that is damaged or holds no weights, for numbers that are
+not finite, and for other tensors than the objective's.
 """
 function load_weights!(o::Objective, path::AbstractString)
     file = "file '$path'"

@@ -12,7 +12,8 @@ runtime_name(runtime::Runtime) = runtime == TORCH ? "'torch'" : "'julia'"
 One step of a plan. `inputs` and `outputs` are registers; `dead` are those, ascending, that nothing reads after this step.
 `tape` says that a trainable parameter is at or below it, with no detach in between. Which of the other fields count depends
 on the operation: `source` and `column` for a load, `arrow` and `application` for an apply, `agreement` for a diverge. The
-application is the smallest canonical id, from 0, of its terms: part of the counter of random numbers, whatever the placement.
+application is the smallest canonical id, from 0, of its terms: part of the counter of random numbers, whatever the
+placement.
 """
 struct Instruction
     operation::Operation

@@ -1,8 +1,8 @@
 # The order in which a plan computes its terms: Kahn's algorithm, reluctant to change runtime (docs/semantics.md). While a
 # ready step has the current runtime, the one with the smallest id is next; otherwise the ready step with the smallest id of
 # all. The driver's runtime is current at the start. A step's id is the smallest id among its terms; agreements come after
-# all terms, in their order, and the sum after them. Applications of a component whose state may change wait for each other in
-# canonical order, so that the state does not depend on the placement.
+# all terms, in their order, and the sum after them. Applications of a component whose state may change wait for each other
+# in canonical order, so that the state does not depend on the placement.
 
 """
 An instruction before it has registers. `terms` are what it reads, `computes` what it makes; `agreement` is what it measures.

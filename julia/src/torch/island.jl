@@ -27,7 +27,8 @@ function pull!(island::TorchIsland, step::Step, k::Int, pass::Pass)
     needs_inputs = Bool[pass.wanted[v] && is_float_value(v) for v in step.inputs]
     needs_parameters = Bool[pass.needs[j] for j in step.parameters]
     any(needs_inputs) || any(needs_parameters) || return nothing
-    found = torch_backward(island.handle.id, pass.tape.residuals[k]::TorchTape, gradients, vcat(needs_inputs, needs_parameters))
+    found = torch_backward(island.handle.id, pass.tape.residuals[k]::TorchTape, gradients,
+                           vcat(needs_inputs, needs_parameters))
     unwind()
     n = length(step.inputs)
     of_inputs, of_parameters = found[1:n], found[(n + 1):end]

@@ -43,6 +43,6 @@ function torch_part(p::Plan, d::Diagram, planned::Plans.Island, instances, space
                          any(name -> trains(component(d, name)), names), seeds)
     # Among the instructions of the whole plan's fragment, which are those that apply and detach.
     start = count(i -> i.operation in (Plans.APPLY, Plans.DETACH), p.instructions[1:planned.first])
-    return TorchPart(island, start:(start + planned.count - 1), Plans.from_zero(planned.inputs), Plans.from_zero(planned.outputs),
-                     [message(spaces[register]) for register in planned.outputs], names)
+    return TorchPart(island, start:(start + planned.count - 1), Plans.from_zero(planned.inputs),
+                     Plans.from_zero(planned.outputs), [message(spaces[register]) for register in planned.outputs], names)
 end

@@ -3,8 +3,8 @@
 """
     read_fields(metadata, key, version, names, element) -> Dict{String,Any}
 
-The fields under a key of a file's metadata, which are all of `names`, sorted, and no others. "aliases" is among them, a table
-of texts. Throws a `BridgeError`, about `element`, for anything else and for another version.
+The fields under a key of a file's metadata, which are all of `names`, sorted, and no others. "aliases" is among them, a
+table of texts. Throws a `BridgeError`, about `element`, for anything else and for another version.
 """
 function read_fields(metadata::Dict{String,String}, key::String, version::Int, names::Vector{String}, element::String)
     haskey(metadata, key) || throw(BridgeError(element, "'$key'", "none"))

@@ -1,7 +1,8 @@
 module FluxLayerTests
 
 using DiagramBridge
-using DiagramBridge: BridgeError, Heap, LayerMode, NativeEngine, Schema, forward, parameter_names, parameter_shapes, pullback, stages
+using DiagramBridge: BridgeError, Heap, LayerMode, NativeEngine, Schema, forward, parameter_names, parameter_shapes,
+    pullback, stages
 using Random
 using Test
 

@@ -144,8 +144,17 @@ end
 
 "Set each element of `y` to `f` of that of `a`, whose axes of size 1 are repeated."
 function each!(f::F, y::Array{T}, a::Array{T}) where {F,T}
-    GC.@preserve y a each_repeated!(f, pointer(y), sizes_of(y), pointer(a), sizes_of(a))
+    GC.@preserve y a if size(y) == size(a)
+        each_element!(f, pointer(y), pointer(a), length(y))
+    else
+        each_repeated!(f, pointer(y), sizes_of(y), pointer(a), sizes_of(a))
+    end
     return y
+end
+
+function each_element!(f::F, y::Ptr{T}, a::Ptr{T}, n::Int) where {F,T}
+    parts((first, last, _) -> with_one!(f, at(y, first - 1), at(a, first - 1), last - first + 1), n, LEAST_PART)
+    return nothing
 end
 
 function each_repeated!(f::F, y::Ptr{T}, sizes::Vector{Int}, a::Ptr{T}, sizes_a::Vector{Int}) where {F,T}

@@ -13,8 +13,9 @@ import argparse
 import re
 import sys
 import tempfile
+import textwrap
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -22,9 +23,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from layer_parity import FAMILIES, Bench, Trial, differences, trials
+from layer_parity import FAMILIES, Bench, Trial, diagram_of, differences, trials
 
+import bridge
 from bridge.julia.session import Session, session
+from bridge.julia.start import julia_literal
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "layers.md"
@@ -34,6 +37,9 @@ DTYPES = (torch.float64, torch.float32)
 
 Measured = dict[tuple[str, str, torch.dtype], float]
 """The largest difference by operation, engine and dtype."""
+
+Done = dict[str, set[bool]]
+"""Whether Flux does it, by operation, over all cases."""
 
 
 def measure(trial: Trial, julia: Session, folder: Path, largest: Measured) -> None:
@@ -49,8 +55,8 @@ def measure(trial: Trial, julia: Session, folder: Path, largest: Measured) -> No
             largest[key] = max([largest[key], *(off for _, off in differences(answer, wanted))])
 
 
-def run(family: str, dtype: torch.dtype, examples: int, julia: Session, folder: Path, largest: Measured) -> None:
-    """Run the cases of a family."""
+def every_trial(family: str, dtype: torch.dtype, examples: int, use: Callable[[Trial], None]) -> None:
+    """Use so many trials of a family, the same ones each time."""
 
     @settings(
         max_examples=examples, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
@@ -58,9 +64,29 @@ def run(family: str, dtype: torch.dtype, examples: int, julia: Session, folder: 
     )  # fmt: skip
     @given(trials(family, dtype))
     def every(trial: Trial) -> None:
-        measure(trial, julia, folder, largest)
+        use(trial)
 
     every()
+
+
+def done_by_flux(trial: Trial, julia: Session, folder: Path, done: Done) -> None:
+    """Note which of a trial's layers the Flux engine leaves to native Julia's code."""
+    path = folder / "asked.pb"
+    bridge.save(diagram_of(trial), path)
+    answer = julia.runtime.eval_string(f"Objectives.done_by_flux({julia_literal(str(path))})")
+    for line in answer.splitlines():
+        operation, _, flux = line.partition(" ")
+        done[operation].add(flux == "true")
+
+
+def left_over(done: Done) -> Iterator[str]:
+    """What the Flux engine leaves to native Julia's code."""
+    every = [operation for family in FAMILIES.values() for operation in family]
+    never, sometimes = ([f"`{name}`" for name in every if done.get(name) == who] for who in ({False}, {False, True}))
+    if never:
+        more = f"; and with some attributes {', '.join(sometimes)}" if sometimes else ""
+        said = f"In the Flux engine native Julia's code runs {', '.join(never)}{more}."
+        yield f"\n{textwrap.fill(said, 125, break_on_hyphens=False)}\n"
 
 
 def table(largest: Measured, before: str) -> Iterator[str]:
@@ -87,17 +113,28 @@ def main() -> int:
     julia = session()
     julia.include(ROOT / "tests" / "objective.jl")
     largest: Measured = defaultdict(float)
-    with tempfile.TemporaryDirectory() as folder:
+    done: Done = defaultdict(set)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "Flux" in julia.packages:
+            for family in FAMILIES:
+                every_trial(family, DTYPES[0], options.examples, lambda trial: done_by_flux(trial, julia, folder, done))
         for family in options.families or FAMILIES:
             for dtype in DTYPES:
-                run(family, dtype, options.examples, julia, Path(folder), largest)
+                every_trial(family, dtype, options.examples, lambda trial: measure(trial, julia, folder, largest))
+            write(julia, largest, done)
+    return 0
+
+
+def write(julia: Session, largest: Measured, done: Done) -> None:
+    """Write what is known so far."""
     text = DOCUMENT.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     kept, _, after = rest.partition(END)
     versions = ", ".join(f"{name} {version}" for name, version in julia.packages.items())
     said = f"Measured with torch {torch.__version__.split('+')[0]}, Julia {julia.version}, {versions}.\n\n"
-    DOCUMENT.write_text(before + BEGIN + said + "".join(table(largest, kept)) + END + after, encoding="utf-8")
-    return 0
+    made = [said, *table(largest, kept), *left_over(done)]
+    DOCUMENT.write_text("".join([before, BEGIN, *made, END, after]), encoding="utf-8")
 
 
 if __name__ == "__main__":

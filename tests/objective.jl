@@ -2,7 +2,7 @@
 module Objectives
 
 using DiagramBridge
-using DiagramBridge: read_tensors, write_tensors
+using DiagramBridge: native, read_tensors, write_tensors
 
 "The columns of a file whose tensors are named `source/column`."
 function read_data(path::String)
@@ -29,6 +29,13 @@ function differentiate(diagram::String, checkpoint::String, batch::String, answe
     foreach(((name, value),) -> tensors["loss/$name"] = [value], losses.agreements)
     foreach(((key, gradient),) -> tensors[string("gradient/", join(key, '/'))] = gradient, gradients)
     write_tensors(answer, merge(tensors, buffers), Dict{String,String}())
+end
+
+"For each component of one layer: its operation, and whether the Flux engine has it in functions of Flux's or NNlib's."
+function done_by_flux(diagram::String)
+    in_flux = parentmodule(typeof(DiagramBridge.ENGINES["flux"])).in_flux
+    layers = [only(component.body.nodes).layer for component in load(diagram).components]
+    return join((string(l.operation, ' ', in_flux(native(l)) !== native(l)) for l in layers), '\n')
 end
 
 "Go on with a training from a checkpoint, up to some epoch, and save where it is then."

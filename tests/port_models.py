@@ -205,22 +205,24 @@ class Mixer(nn.Module):
 
 
 class Vision(nn.Module):
-    """A vision transformer: patches with learned positions, and blocks whose branches are scaled (LayerScale)."""
+    """A vision transformer: a class token, learned positions, and blocks whose branches are scaled (LayerScale)."""
 
     def __init__(self, width: int = 8, classes: int = 5) -> None:
         super().__init__()
         self.cut = nn.Conv2d(1, width, 4, 4)
-        self.where = nn.Parameter(0.02 * torch.randn(1, 4, width))
+        self.token = nn.Parameter(torch.randn(1, 1, width))
+        self.where = nn.Parameter(0.02 * torch.randn(1, 5, width))
         self.one, self.two = nn.LayerNorm(width), nn.LayerNorm(width)
         self.look, self.mlp = PackedHeads(width, 2), nn.Sequential(nn.Linear(width, 12), nn.GELU(), nn.Linear(12, width))
         self.first, self.second = nn.Parameter(torch.full((width,), 0.3)), nn.Parameter(torch.full((width,), 0.3))
         self.out = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.cut(x).flatten(2).transpose(1, 2) + self.where
+        x = self.cut(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.where
         x = x + self.first * self.look(self.one(x))
         x = x + self.mlp(self.two(x)) * self.second
-        return self.out(x.mean(1))
+        return self.out(x[:, 0])
 
 
 def five() -> dict[str, tuple[nn.Module, list[Tensor]]]:

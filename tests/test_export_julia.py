@@ -14,7 +14,7 @@ from bridge import layers
 from bridge.cli.main import main
 from bridge.julia.find import choose
 from tests.port_diagrams import fitted
-from tests.port_models import five
+from tests.port_models import Tongue, five
 from tests.test_export import assert_follows, curve, losses_shown, save_data
 
 Data = dict[str, dict[str, Tensor]]
@@ -54,19 +54,36 @@ def distillation() -> tuple[bridge.Builder, Data]:
     return d, {"digits": {"image": images, "label": torch.randint(3, (10,), dtype=torch.int32)}}
 
 
+def siamese() -> tuple[bridge.Builder, Data]:
+    """A network with norms that two images go through; two of its layers have one weight, and biases of their own."""
+    d = bridge.Builder("siamese")
+    image, code = d.space("image", "float64", channel=1, row=4, column=4), d.space("code", "float64", k=3)
+    source = d.source("pairs", left=image, right=image)
+    g = layers.GraphBuilder()
+    h = g(layers.batch_norm(4), g(layers.conv2d(1, 4, 3), *g.inputs))
+    h = g(layers.flatten(), g(layers.group_norm(2, 4), g(layers.relu(), h)))
+    h = g(layers.tanh(), g(layers.linear(3, 3), g(layers.linear(16, 3), h), name="one"))
+    see = d.arrow("see", image, code, g.build(g(layers.linear(3, 3), h, name="two"), ties={"two.weight": "one.weight"}))
+    left, right = see(source.left), see(source.right)
+    d.agree(left, right, by=bridge.mse(), name="same")
+    d.agree(left, right, by=bridge.info_nce(), name="apart")
+    images = {name: torch.randn(10, 1, 4, 4, dtype=torch.float64) for name in ("left", "right")}
+    return d, {"pairs": images}
+
+
 def test_scripts_in_plain_flux(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The five architectures and a distillation, in float64: what rounding makes of a ResNet of batch norms on four
-    samples grows from 1e-7 to 5e-3 in six steps of float32 (docs/porting.md)."""
+    """The five architectures, tied weights, a distillation and a network applied twice, in float64: what rounding makes
+    of a ResNet of batch norms on four samples grows from 1e-7 to 5e-3 in six steps of float32 (docs/porting.md)."""
     if (layout := choose().layout) is None:
         pytest.skip(f"the Julia in use is started by {choose().how}")
     torch.manual_seed(0)
     cases: dict[str, tuple[bridge.Objective, Data]] = {}
-    for name, (module, inputs) in five().items():
+    for name, (module, inputs) in {**five(), "tied": (Tongue(), [torch.randint(7, (4, 5))])}.items():
         d, ported, data = fitted(module.double(), [x.double() if x.is_floating_point() else x for x in inputs])
         cases[name] = bridge.compile(d, {"net": ported.module()}), data
         cases[name][0].load_state_dict({f"components.net.{path}": w for path, w in ported.weights.items()})
-    d, data = distillation()
-    cases["distillation"] = bridge.compile(d), data
+    for d, data in (distillation(), siamese()):
+        cases[d.name] = bridge.compile(d), data
     curves = []
     for name, (objective, data) in cases.items():
         bridge.save_weights(tmp_path / f"{name}.safetensors", objective)
@@ -85,6 +102,6 @@ def test_scripts_in_plain_flux(tmp_path: Path, capsys: pytest.CaptureFixture[str
     *lines, loaded = done.stdout.splitlines()
     assert loaded == "loaded false"
     found = losses_shown(lines)
-    assert len(found) == len(curves) == 8
+    assert len(found) == len(curves) == 10
     for shown, expected in zip(found, curves, strict=True):
         assert_follows(shown, expected, 1e-5)

@@ -41,11 +41,12 @@ def test_parameters_that_are_added_and_multiplied() -> None:
     assert_comes_back(ported, images)
     found = {node.name: node.layer for node in ported.graph.nodes if node.layer.operation == "parameter"}
     assert [(layer["shape"], layer["by"]) for layer in found.values()] == [
-        ((4, 8), "add"),
+        ((1, 8), "add"),
+        ((5, 8), "add"),
         ((1, 8), "multiply"),
         ((1, 8), "multiply"),
     ]
-    assert ported.names["where"] == ("where.value",)
+    assert ported.names["where"] == ("where.value",) and ported.names["token"] == ("token.value",)
 
 
 def test_learned_values_in_a_script(tmp_path: Path) -> None:

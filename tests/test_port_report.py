@@ -104,6 +104,28 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "first difference: f, 0" in capsys.readouterr().out
 
 
+def test_flux_on_the_other_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Layers that Flux runs; then one of them with another weight."""
+    if "Flux" not in session().packages:
+        pytest.skip(f"Julia {session().version} has no Flux in its active project")
+    d = bridge.Builder("small")
+    x, y = d.space("x", k=3), d.space("y", k=2)
+    s = d.source("s", x=x, y=y)
+    body = layers.chain(layers.linear(3, 4), layers.batch_norm(4), layers.dropout(0.5), layers.linear(4, 2))
+    d.agree(d.arrow("f", x, y, body)(s.x), s.y, by=bridge.mse(), name="fit")
+    objective = bridge.compile(d)
+    one, two = str(tmp_path / "one.safetensors"), str(tmp_path / "two.safetensors")
+    bridge.save_weights(one, objective)
+    with torch.no_grad():
+        objective.components["f"].get_parameter("3.weight")[1, 2] += 1e-3
+    bridge.save_weights(two, objective)
+    assert main(["port", one, "--to", "flux", "--report"]) == 0
+    shown = capsys.readouterr().out
+    assert "engine flux: Flux" in shown and "no difference beyond the bounds" in shown
+    assert main(["port", one, "--to", "flux", "--report", "--against", two]) == 1
+    assert "first difference: f, 3" in capsys.readouterr().out
+
+
 def test_what_can_not_be_compared() -> None:
     d = bridge.Builder("mixed")
     x = d.space("x", k=2)

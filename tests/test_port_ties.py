@@ -12,7 +12,9 @@ from torch import Tensor, nn
 import bridge
 from bridge import layers, port
 from bridge.errors import BridgeError, PortError, UnsupportedError
+from bridge.train.tensor_file import read_tensors
 from tests.port_checks import assert_comes_back, assert_same_function
+from tests.port_diagrams import fitted
 from tests.port_models import Tongue
 from tests.test_export import assert_follows, curve, run, save_data
 
@@ -96,8 +98,64 @@ def test_scripts(tmp_path: Path) -> None:
     options = ["--in-order", "--epochs", "3", "--batch-size", "4", "--lr", "0.01"]
     (found,) = run((tmp_path / "script", [str(tmp_path / "data.safetensors"), *options]))
     assert_follows(found, curve(objective, data, 3, 4, 0.01), 1e-7)
-    with pytest.raises(UnsupportedError, match=r"component 'network', tie 'cell:0_2.bias'"):
-        port.export(d, tmp_path / "julia", "julia")
+    port.export(objective, tmp_path / "julia", "julia")
+    text = (tmp_path / "julia" / "train.jl").read_text()
+    assert "return tie(m, m.say.weight => transpose(m.words.weight))" in text and text.count("Dense(4 => 4)") == 1
+    held = read_tensors(tmp_path / "julia" / "weights.safetensors")[0]
+    assert sum(x.numel() for x in held.values()) == sum(x.numel() for x in objective.state_dict().values())
+
+
+class Lap(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.up, self.down, self.norm = nn.Linear(width, 5), nn.Linear(5, width), nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x + self.down(torch.tanh(self.up(x))))
+
+
+class Laps(nn.Module):
+    """A block that is applied twice, blocks like it that share some of its parameters, one by one or in a sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = Lap(3), Lap(3), nn.Sequential(Lap(3), Lap(3))
+        self.b.up.weight, self.b.norm = self.a.up.weight, self.a.norm
+        self.c[1].down, self.c[0].up.weight = self.a.down, self.b.up.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c(self.b(self.a(self.a(x))))
+
+
+def test_scripts_with_blocks(tmp_path: Path) -> None:
+    """Blocks are of one class, whatever they share."""
+    torch.manual_seed(2)
+    d, ported, data = fitted(Laps().double(), [torch.zeros(1, 3, dtype=torch.float64)])
+    objective = bridge.compile(d)
+    objective.components["net"].load_state_dict(dict(ported.weights))
+    port.export(objective, tmp_path / "python")
+    port.export(objective, tmp_path / "julia", "julia")
+    save_data(data, tmp_path / "data.safetensors")
+    options = ["--in-order", "--epochs", "3", "--batch-size", "4", "--lr", "0.01"]
+    (found,) = run((tmp_path / "python", [str(tmp_path / "data.safetensors"), *options]))
+    assert_follows(found, curve(objective, data, 3, 4, 0.01), 1e-7)
+    text = (tmp_path / "julia" / "train.jl").read_text()
+    for pair in ("m.b.up.weight => m.a.up.weight", "m.b.norm => m.a.norm", "m.c[2].down => m.a.down"):
+        assert pair in text
+
+
+def test_ties_that_flux_can_not_have(tmp_path: Path) -> None:
+    """Its kernels are turned around."""
+    d = bridge.Builder("turned")
+    x = d.space("x", c=2, n=4)
+    g = layers.GraphBuilder()
+    h = g(layers.reshape(2, 2, 2), g(layers.conv1d(2, 2, 1), *g.inputs))
+    h = g(layers.reshape(2, 4), g(layers.parameter(2, 2, 1), h, name="value"))
+    graph = g.build(h, ties={"value.value": "0.weight"})
+    s = d.source("s", x=x)
+    d.agree(d.arrow("f", x, x, graph)(s.x), s.x, by=bridge.mse())
+    with pytest.raises(UnsupportedError, match=r"component 'f', tie 'value.value': expected a parameter that Flux has"):
+        port.export(d, tmp_path, "julia")
 
 
 def test_any_earlier_parameter_may_be_the_owner() -> None:

@@ -14,7 +14,7 @@ from bridge.errors import PortError
 from bridge.port.capture import Capture, origin
 from bridge.port.sizes import Size
 from bridge.port.sketch import Origin, Value
-from bridge.port.traced import Filled, Known, Laid, Stacked
+from bridge.port.traced import Filled, Known, Laid, Spread, Stacked
 from bridge.port.translation import Translation, sample_shape
 from bridge.port.weights import Weight
 
@@ -188,7 +188,8 @@ def _replaced(value: Any, found: Callable[[fx.Node], Any]) -> Any:
 def _is_known(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_known, value))
-    return not isinstance(value, (Laid, Stacked, Filled, Weight)) and not (isinstance(value, Size) and value.variables)
+    made = isinstance(value, (Laid, Stacked, Filled, Spread, Weight))
+    return not made and not (isinstance(value, Size) and value.variables)
 
 
 def _tensor(value: Any) -> Any:

@@ -13,7 +13,7 @@ from bridge.port.sizes import Size
 from bridge.port.sketch import Value
 from bridge.port.weights import Weight
 
-__all__ = ["Filled", "Known", "Laid", "Stacked", "Traced"]
+__all__ = ["Filled", "Known", "Laid", "Spread", "Stacked", "Traced"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +46,18 @@ class Filled:
 
 
 @dataclass(frozen=True, eq=False)
+class Spread:
+    """A parameter that stands in every sample, (batch, *sample), such as a class token."""
+
+    weight: Weight
+    shape: tuple[Size, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Known:
     """A constant, such as a mask in a buffer."""
 
     tensor: Tensor
 
 
-Traced: TypeAlias = "Laid | Stacked | Filled | Known | Weight | Sequence[Traced]"
+Traced: TypeAlias = "Laid | Stacked | Filled | Known | Spread | Weight | Sequence[Traced]"

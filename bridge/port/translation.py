@@ -15,7 +15,7 @@ from bridge.layers.definition import Shape
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Group, Kind, group
 from bridge.port.sizes import BATCH_SIZE, Size, fixed, product
 from bridge.port.sketch import Origin, Sketch, Step, Value
-from bridge.port.traced import Laid, Stacked, Traced
+from bridge.port.traced import Laid, Spread, Stacked, Traced
 from bridge.port.weights import Weight
 
 __all__ = ["Translation", "sample_shape"]
@@ -104,7 +104,8 @@ class Translation:
         if isinstance(x, Stacked):
             return self.stack([self.laid(part, what) for part in x.parts], x.axis)
         if not isinstance(x, Laid):
-            found = f"parameter '{x.name}'" if isinstance(x, Weight) else f"a {type(x).__name__.lower()} tensor"
+            weight = x.weight if isinstance(x, Spread) else x
+            found = f"parameter '{weight.name}'" if isinstance(weight, Weight) else f"a {type(x).__name__.lower()} tensor"
             self.refuse(f"{what} to be computed from the inputs", found)
         return x
 

@@ -43,7 +43,7 @@ end
         states = ntuple(_ -> randn(X, 3, batch), count)
         check(Fixed(f, (rand(X, 0:steps, batch),)), (randn(X, 2, steps, batch), states...))
     end
-    for (steps, batch) in ((1, 2), (0, 2), (2, 0)), biases in (0, 1)
+    for (steps, batch) in ((1, 2), (9, 2), (0, 2), (2, 0)), biases in (0, 1)
         check(layer(operation, "in" => 2, "hidden" => 3, "biases" => biases), (randn(X, 2, steps, batch),))
     end
 end

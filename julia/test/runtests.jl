@@ -21,5 +21,6 @@ Team.play!()
     @testset "loops in teams allocate nothing" begin
         @test Team.LOOPS[] > 0
         @test Team.ALLOCATED[] == 0
+        VERSION < v"1.9" && @test isempty(Team.allocating())
     end
 end

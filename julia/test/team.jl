@@ -1,5 +1,5 @@
-# Loops of layers in teams of three threads, whatever their size: the threads are played by one, after each other, so that
-# what a body allocates is seen. On torch's threads it would end the process before Julia 1.9.
+# Loops of layers in teams of three threads, whatever their size. The threads are played by one, after each other, so that it
+# is seen whether a body allocates: before Julia 1.9 such a one is left to one thread.
 module Team
 
 using DiagramBridge
@@ -33,6 +33,14 @@ function play!()
     OPENMP.most_threads = @cfunction(most_threads, Cint, ())
     @eval DiagramBridge part_count(n::Int, least::Int) = clamp(n, 1, $THREADS)
     return nothing
+end
+
+"The bodies that were seen to allocate, of those that ran more than once."
+function allocating()
+    known = first(methods(DiagramBridge.readiness)).specializations
+    signatures = [Base.unwrap_unionall(known[i].specTypes) for i in 1:length(known) if isassigned(known, i)]
+    bodies = [only(s.parameters[2].parameters) for s in signatures if !isempty(s.parameters[2].parameters)]
+    return filter(F -> F isa DataType && DiagramBridge.readiness(F).allocates, bodies)
 end
 
 end

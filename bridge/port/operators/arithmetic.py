@@ -12,7 +12,7 @@ from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.elementary import elementwise, matrix
 from bridge.port.sizes import ONE, Size
 from bridge.port.sketch import Value
-from bridge.port.traced import Filled, Known, Laid, Stacked, Traced
+from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
 from bridge.port.translation import Translation, batch_place, sample_shape
 from bridge.port.weights import Weight
 
@@ -70,6 +70,7 @@ def with_parameter(t: Translation, by: str, x: Traced, weight: Weight) -> Traced
 
 def binary(t: Translation, operation: str, x: Traced, y: Traced) -> Traced:
     """Two tensors made into one, number by number."""
+    x, y = (side.weight if isinstance(side, Spread) else side for side in (x, y))
     if isinstance(x, Weight) and not isinstance(y, Weight) and operation in ("add", "multiply"):
         return with_parameter(t, operation, y, x)
     if isinstance(y, Weight) and not isinstance(x, Weight) and operation in ("add", "multiply"):

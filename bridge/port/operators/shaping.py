@@ -8,9 +8,9 @@ from typing import Any
 
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Kind
 from bridge.port.interpret import Arguments, Operator, Program
-from bridge.port.operators.arithmetic import number_of
-from bridge.port.sizes import Size
-from bridge.port.traced import Filled, Known, Laid, Stacked, Traced
+from bridge.port.operators.arithmetic import number_of, with_parameter
+from bridge.port.sizes import BATCH_SIZE, Size
+from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
 from bridge.port.translation import Translation, sample_shape
 from bridge.port.weights import Weight
 
@@ -26,6 +26,10 @@ def moved(change: Any) -> Operator:
         if number is not None:
             made = [Filled(shape, number) for shape in t.shapes]
             return made if t.returns_list() else made[0]
+        if isinstance(x, Weight) and t.shapes[0][:1] == (BATCH_SIZE,):
+            own = (1,) * (len(t.shape) - len(x.shape)) + x.shape
+            t.require(own[0] == 1, "a parameter that is the same for each sample", f"one of shape {x.shape}")
+            return Spread(x, t.shape)
         if isinstance(x, Weight):
             return rearranged(t, x, {name: _plain(value) for name, value in a.items() if name != "self"})
         return change(t, a, x)
@@ -246,8 +250,9 @@ def _parts(t: Translation, x: Laid, axis: int, sizes: Sequence[int]) -> list[Lai
 
 def cat(t: Program, a: Arguments) -> Traced:
     """Tensors side by side along an axis."""
-    parts, count = a["tensors"], len(t.shape)
+    count = len(t.shape)
     axis = a["dim"] % count
+    parts = _with_parameters(t, a["tensors"], axis)
     padded = _padded(t, parts, axis)
     if padded is not None:
         return padded
@@ -260,6 +265,21 @@ def cat(t: Program, a: Arguments) -> Traced:
     axes, sample = list(first.axes), list(first.sample)
     axes[axis] = sample[place] = _group(t.shape[axis].number)
     return t.eager(Laid(value, Arrangement(tuple(axes), tuple(sample))))
+
+
+def _with_parameters(t: Translation, parts: Sequence[Traced], axis: int) -> list[Traced]:
+    """Parameters that stand beside tensors, such as class tokens, as sums with zeros that lie beside one of those."""
+    beside = next((part for part in parts if not isinstance(part, (Spread, Filled, Known))), None)
+    found: list[Traced] = []
+    for part in parts:
+        if isinstance(part, Spread) and beside is not None:
+            count = part.shape[axis].number
+            padded = t.settled(pad_axes(t, t.laid(beside), {axis: (count, 0)}, 0.0))
+            value = t.batch_first(padded, len(part.shape), "a tensor beside a parameter")
+            found.append(with_parameter(t, "add", t.fresh(t.slice(value, axis - 1, 0, count)), part.weight))
+        else:
+            found.append(part)
+    return found
 
 
 def _padded(t: Translation, parts: Sequence[Traced], axis: int) -> Traced | None:

@@ -41,24 +41,40 @@ def type_parameters(struct: str, fields: Sequence[str]) -> list[str]:
     return [names.new(f"T{place}") for place in range(1, len(fields) + 1)]
 
 
-def struct_text(made: Class, name: str, inputs: Sequence[str], about: str, names: Mapping[int, str], wide: bool) -> str:
-    """The struct, its constructor, and what it does with its inputs."""
+def struct_text(
+    made: Class,
+    name: str,
+    inputs: Sequence[str],
+    about: str,
+    names: Mapping[int, str],
+    wide: bool,
+    ties: Sequence[str] = (),
+) -> str:
+    """The struct, its constructor, which ties these pairs, and what it does with its inputs."""
 
     def write(step: Step, arguments: Sequence[Expression]) -> Expression:
         if isinstance(step.member, Leaf):
             if step.member.call is None:
                 return apply_function(step.member, arguments, wide)
-            return apply_member(step.member, f"m.{step.name}", arguments)
-        return call(f"m.{step.name}", *arguments)
+            return apply_member(step.member, f"m.{step.again or step.name}", arguments)
+        return call(f"m.{step.again or step.name}", *arguments)
 
     body = Body(made, inputs, write, _unpack, _needs_names)
-    held = [step for step in made.steps if not isinstance(step.member, Leaf) or step.member.call is not None]
+    held = [step for step in made.steps if step.held]
     types = type_parameters(name, [step.name for step in held])
     parameters = f"{{{', '.join(types)}}}" if held else ""
     lines = [f'"{about}"', f"struct {name}{parameters}"]
     lines += [f"    {step.name}::{kind}" for step, kind in zip(held, types, strict=True)]
     lines += ["end", "", f"Flux.@layer {name}", ""]
-    if held or made.parameters:
+    if ties:
+        lines += [f"function {name}()", f"    m = {name}("]
+        lines += [f"        {constructor(step.member, names, wide, ' ' * 8)}," for step in held]
+        lines.append("    )")
+        text = f"    return tie(m, {', '.join(ties)})"
+        if len(text) > WIDTH:
+            text = "\n".join(["    return tie(", *(f"        {given}," for given in ("m", *ties)), "    )"])
+        lines += [text, "end", ""]
+    elif held or made.parameters:
         lines.append(f"{name}({', '.join(made.parameters)}) = {name}(")
         lines += [f"    {constructor(step.member, names, wide, '    ')}," for step in held]
         lines += [")", ""]

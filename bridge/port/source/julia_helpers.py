@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 __all__ = ["HELPERS", "helpers"]
 
 HELPERS: Mapping[str, str] = {
+    "tie": '''"The model with the arrays of other parts in the places of these: an array at several places is one parameter."
+function tie(model, pairs...)
+    arrays = IdDict()
+    for (part, other) in pairs
+        fmap((old, new) -> arrays[old] = new, part, other)
+    end
+    return fmap(array -> get(arrays, array, array), model)
+end
+''',
     "Normalisation": '''"Layer normalisation over the first axes, with eps added to the variance."
-struct Normalisation{W}
+struct Normalisation{W,B}
     weight::W
-    bias::W
+    bias::B
     axes::Int
     eps::Float64
 end
@@ -52,7 +62,7 @@ gates(m, x, h) = (m.weight_ih' * x .+ m.bias_ih, m.weight_hh' * h .+ m.bias_hh)
 
 part(x, k, n) = x[(size(x, 1) ÷ n * (k - 1) + 1):(size(x, 1) ÷ n * k), :]
 
-start(m, x) = fill!(similar(x, size(m.weight_hh, 1), size(x, 3)), 0)
+start(m, x) = zeros(eltype(x), size(m.weight_hh, 1), size(x, 3))
 
 function weights(inputs, hidden, gates, biases)
     bound = 1 / sqrt(Float32(hidden))
@@ -62,9 +72,9 @@ function weights(inputs, hidden, gates, biases)
 end
 ''',
     "LongShortTerm": '''"An LSTM with torch's equations and its two biases; it gives the sequence and the last h and c."
-struct LongShortTerm{W,B,C}
+struct LongShortTerm{W,V,B,C}
     weight_ih::W
-    weight_hh::W
+    weight_hh::V
     bias_ih::B
     bias_hh::C
     reverse::Bool
@@ -87,9 +97,9 @@ function (m::LongShortTerm)(x, h=start(m, x), c=start(m, x); lengths=nothing)
 end
 ''',
     "Gated": '''"A GRU with the equations of torch's; it gives the sequence and the last h."
-struct Gated{W,B,C}
+struct Gated{W,V,B,C}
     weight_ih::W
-    weight_hh::W
+    weight_hh::V
     bias_ih::B
     bias_hh::C
     reverse::Bool
@@ -112,9 +122,9 @@ function (m::Gated)(x, h=start(m, x); lengths=nothing)
 end
 ''',
     "Elman": '''"A plain recurrent layer as torch has it; it gives the sequence and the last h."
-struct Elman{W,B,C,F}
+struct Elman{W,V,B,C,F}
     weight_ih::W
-    weight_hh::W
+    weight_hh::V
     bias_ih::B
     bias_hh::C
     reverse::Bool
@@ -195,7 +205,7 @@ cosine(left, right; dims=1, agg=mean) = agg(1 .- sum(unit(left; dims) .* unit(ri
 ''',
     "info_nce": '''"Cross entropy of each sample's similarities to the batch against itself (van den Oord et al. 2018)."
 function info_nce(left, right; temperature, symmetric=false, dims=1, agg=mean)
-    order = (dims, ndims(left), setdiff(1:(ndims(left) - 1), dims)...)
+    order = (dims, ndims(left), filter(!=(dims), ntuple(identity, ndims(left) - 1))...)
     l, r = (reshape(permutedims(unit(x; dims), order), size(x, dims), size(x, ndims(x)), :) for x in (left, right))
     similarity = batched_mul(batched_transpose(r), l) ./ eltype(left)(temperature)
     own = sum(l .* r; dims=1) ./ eltype(left)(temperature)
@@ -207,7 +217,7 @@ function info_nce(left, right; temperature, symmetric=false, dims=1, agg=mean)
 end
 ''',
     "classes_first": '''"The axis of classes in front of the others."
-classes_first(x, axis) = permutedims(x, (axis, setdiff(1:ndims(x), axis)...))
+classes_first(x, axis) = permutedims(x, (axis, filter(!=(axis), ntuple(identity, ndims(x)))...))
 ''',
 }
 
@@ -220,7 +230,7 @@ def helpers(text: str) -> list[str]:
     >>> [part.split()[0] for part in helpers("y = matmul(a, b)")]
     ['"Products']
     """
-    wanted = {name for name in HELPERS if f"{name}(" in text}
+    wanted = {name for name in HELPERS if re.search(rf"(?<!\w){name}\(", text)}
     wanted |= {NEEDS[name] for name in wanted if name in NEEDS}
     return [part for name, part in sorted(HELPERS.items(), key=_order) if name in wanted]
 

@@ -5,21 +5,20 @@ Arrays have their axes reversed and the batch last, so the torch axis −d is Ju
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
-
-from torch import Tensor
 
 from bridge.diagram.ir import Layer, Node
 from bridge.errors import UnsupportedError
 from bridge.layers.definition import Shape, integer, integers, real
 from bridge.port.calls import Call
 from bridge.port.source.expressions import ATOM, POWER, PRODUCT, SUM, Expression, call, infix, method, within
+from bridge.port.source.julia_tensors import is_scaled_apart
 from bridge.port.source.outline import Leaf
 from bridge.port.source.sharing import Symbol
 
-__all__ = ["JuliaCall", "apply_function", "apply_member", "flux_call", "flux_tensors", "literal", "repeats_arguments"]
+__all__ = ["JuliaCall", "apply_function", "apply_member", "flux_call", "literal", "repeats_arguments"]
 
 
 def literal(value: Any, wide: bool = True) -> str:
@@ -48,12 +47,21 @@ class JuliaCall(Call):
         return self.name.format(*map(literal, self.arguments), more=f"; {more}" if more else "")
 
 
-def flux_call(wide: bool) -> Callable[[Node, tuple[Shape, ...]], Call | None]:
-    """What makes a node's module in Flux, None for a function; `wide` says that the numbers are Float64."""
+def flux_call(wide: bool, again: Collection[str] = ()) -> Callable[[Node, tuple[Shape, ...]], Call | None]:
+    """What makes a node's module in Flux, None for a function; `wide` says that the numbers are Float64.
+
+    Nodes of the names in `again` are at work more than once.
+    """
 
     def made(node: Node, inputs: tuple[Shape, ...]) -> Call | None:
         maker = MEMBERS.get(node.layer.operation)
-        return None if maker is None else maker(dict(node.layer.attributes), wide)
+        if maker is None:
+            return None
+        if node.name not in again or not is_scaled_apart(node.layer):
+            return maker(dict(node.layer.attributes), wide)
+        plain = maker({**dict(node.layer.attributes), "affine": False}, wide)
+        size = "1, " * (len(inputs[0]) - 1) + ("{1}" if node.layer.operation == "group_norm" else "{0}")
+        return replace(plain, name=f"Chain({plain.name}, Flux.Scale({size}))")
 
     return made
 
@@ -81,10 +89,15 @@ def _convolution(name: str, transposed: bool) -> Maker:
     return made
 
 
+def _numbers(eps: Any, momentum: Any, wide: bool) -> dict[str, float]:
+    """Those of a norm that need not be written: it has both of one type, which is Float32 where neither is."""
+    return {"eps": 1e-5, "momentum": 0.1} if not wide and (eps, momentum) == (1e-5, 0.1) else {}
+
+
 def _over_batches(name: str, tracks: bool) -> Maker:
     def made(a: Mapping[str, Any], wide: bool) -> Call:
         keywords = {"eps": a["eps"], "momentum": a["momentum"], "affine": a["affine"], "track_stats": a["track"]}
-        defaults = {"affine": tracks, "track_stats": tracks, **({} if wide else {"eps": 1e-5, "momentum": 0.1})}
+        defaults = {"affine": tracks, "track_stats": tracks, **_numbers(a["eps"], a["momentum"], wide)}
         return JuliaCall(f"{name}({{0}}{{more}})", (a["features"],), keywords, ("features",), defaults)
 
     return made
@@ -97,8 +110,8 @@ def _layer_norm(a: Mapping[str, Any], wide: bool) -> Call:
 
 
 def _group_norm(a: Mapping[str, Any], wide: bool) -> Call:
-    keywords = {"eps": a["eps"], "affine": a["affine"]}
-    defaults = {"affine": True} if wide else {"eps": 1e-5, "affine": True}
+    keywords = {"eps": a["eps"], "momentum": 0.1, "affine": a["affine"]}
+    defaults = {"affine": True, **_numbers(a["eps"], 0.1, wide)}
     return JuliaCall("GroupNorm({1}, {0}{more})", (a["groups"], a["features"]), keywords, ("groups", "features"), defaults)
 
 
@@ -146,29 +159,6 @@ MEMBERS: Mapping[str, Maker] = {
         "zeros(Float32, {0})", (tuple(reversed(a["shape"])),), {}, ("shape" if a["by"] == "add" else "sizes",)
     ),
 }
-
-NORMS = {"weight": "γ", "bias": "β", "running_mean": "μ", "running_var": "σ²"}
-
-
-def flux_tensors(layer: Layer, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A member's tensors by the names of Flux's fields, row-major with the axes of the Julia array reversed."""
-    operation = layer.operation
-    if operation == "linear":
-        return {name: x.t().contiguous() if name == "weight" else x for name, x in held.items()}
-    if operation.startswith("conv"):  # Flux turns kernels around
-        return {name: x.flip(tuple(range(2, x.dim()))).contiguous() if name == "weight" else x for name, x in held.items()}
-    if operation in ("batch_norm", "instance_norm", "group_norm"):
-        return {NORMS[name]: x for name, x in held.items()}
-    if operation == "multi_head_attention":
-        made = {}
-        for name, x in held.items():
-            side, _, kind = name.rpartition("_")
-            made[f"{side}_proj.{kind}"] = x.t().contiguous() if kind == "weight" else x
-        return made
-    if operation == "parameter":  # an array, without fields
-        return {"": held["value"]}
-    return dict(held)
-
 
 def repeats_arguments(leaf: Leaf) -> bool:
     """Whether an argument is written more than once, and so has to be a name."""

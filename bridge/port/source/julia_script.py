@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
@@ -11,15 +12,17 @@ from bridge import __version__
 from bridge.diagram.ir import Diagram
 from bridge.diagram.ir import Training as Mode
 from bridge.diagram.messages import element, space_text
-from bridge.errors import UnsupportedError
 from bridge.port.source.expressions import broken, quoted
 from bridge.port.source.julia_classes import struct_text, type_parameters
 from bridge.port.source.julia_helpers import HELPERS, helpers
-from bridge.port.source.julia_layers import flux_call, flux_tensors
+from bridge.port.source.julia_layers import flux_call
 from bridge.port.source.julia_losses import loss_text
 from bridge.port.source.julia_template import HEAD, LOADING, MAIN
+from bridge.port.source.julia_tensors import flux_tensors
+from bridge.port.source.julia_ties import tie_pairs, tied_nodes
 from bridge.port.source.names import CALLED, CLASSES, Names, class_name, identifier
 from bridge.port.source.outline import Class, argument_names, module_paths, outline
+from bridge.port.source.reuse import reuse
 from bridge.port.source.sharing import classes, share
 from bridge.port.source.training import Part, Training, training
 
@@ -33,29 +36,33 @@ def julia_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]]) 
     component that is not portable.
     """
     told = training(diagram, "Flux.Zygote.dropgrad({})")
-    for part in told.parts.values():
-        for path, _ in part.graph.ties:
-            where = f"{element('component', part.component.name)}, tie '{path}'"
-            raise UnsupportedError(where, "parameters that are not tied, for a script in Julia", "one that is")
     wide = {name: part.data_type.value == "float64" for name, part in told.parts.items()}
-    roots = {name: outline(part.graph, part.shapes, flux_call(wide[name])) for name, part in told.parts.items()}
+    times = Counter(applied.part.name for applied in told.applications)
     tensors: dict[str, Tensor] = {}
+    roots, ties = dict[str, Class](), dict[str, list[str]]()
     for name, part in told.parts.items():
-        tensors.update(_tensors(part, roots[name], weights[name]))
+        every = {node.name for node in part.graph.nodes}
+        again = every if times[part.name] > 1 else tied_nodes(part.graph)
+        roots[name] = outline(part.graph, part.shapes, flux_call(wide[name], again))
+        reuse(roots[name], dict(part.graph.ties))
+        paths = module_paths(roots[name], first=1)  # in a chain Julia counts from 1
+        ties[name] = tie_pairs(part.graph, part.shapes, paths, element("component", name))
+        tensors.update(_tensors(part, paths, weights[name], again))
     for kind in (False, True):
         share([root for name, root in roots.items() if wide[name] is kind])
-    every = classes(list(roots.values()))
+    structs = classes(list(roots.values()))
     homes = {id(made): name for name, root in roots.items() for made in classes([root])}
     names = Names(CLASSES | HELPERS.keys())
     called = {}
-    for made in every:  # Julia's constructors have arguments of the fields' names
+    for made in structs:  # Julia's constructors have arguments of the fields' names
         called[id(made)] = names.new(class_name(made.branch, homes[id(made)]), {step.name for step in made.steps})
     texts = []
-    for made in every:
+    for made in structs:
         of = next((part for name, part in told.parts.items() if roots[name] is made), None)
         inputs = argument_names(made) if of is None else _inputs(of)
         about = _about(told, made, of).replace("$", "\\$")
-        texts.append(struct_text(made, called[id(made)], inputs, about, called, wide[homes[id(made)]]))
+        pairs = [] if of is None else ties[of.component.name]
+        texts.append(struct_text(made, called[id(made)], inputs, about, called, wide[homes[id(made)]], pairs))
     body = "\n\n".join([*texts, _model(told, {name: called[id(root)] for name, root in roots.items()})])
     head = HEAD.format(name=diagram.name, version=__version__, data=_data(told))
     frozen = [part for part in told.parts.values() if part.component.training.is_frozen]
@@ -79,13 +86,15 @@ def _about(told: Training, made: Class, part: Part | None) -> str:
     return f"{sides[0]}, to {sides[1]}."
 
 
-def _tensors(part: Part, root: Class, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """In a chain Julia counts from 1."""
-    paths, found = module_paths(root, first=1), {}
+def _tensors(
+    part: Part, paths: Mapping[str, tuple[str, ...]], weights: Mapping[str, Tensor], again: Collection[str]
+) -> dict[str, Tensor]:
+    """A tied one is there once."""
+    found = {}
     for node in part.graph.nodes:
         start = f"{node.name}."
         held = {path.removeprefix(start): tensor for path, tensor in weights.items() if path.startswith(start)}
-        for name, tensor in flux_tensors(node.layer, held).items():
+        for name, tensor in flux_tensors(node.layer, held, node.name in again).items():
             found[".".join((part.name, *paths[node.name], name)).rstrip(".")] = tensor
     return found
 

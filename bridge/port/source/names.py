@@ -21,10 +21,10 @@ CALLED = frozenset(
     {
         *("abs", "adaptive_pool", "any", "attention", "axes", "batched_mul", "batched_transpose", "cat"),
         *("causal_mask", "celu", "classes_first", "cld", "cosine", "divergence", "dropdims", "each", "eltype", "elu"),
-        *("exp", "f64", "first", "gelu", "gelu_erf", "gelu_tanh", "hardsigmoid", "identity", "ifelse", "info_nce"),
+        *("exp", "f64", "filter", "first", "gelu", "gelu_erf", "gelu_tanh", "hardsigmoid", "identity", "ifelse", "info_nce"),
         *("leakyrelu", "length", "log", "logsoftmax", "logsumexp", "m", "map", "masked_mean", "matmul", "max"),
         *("maximum", "maxpool", "mean", "meanpool", "mish", "ndims", "ntuple", "onehotbatch", "ones", "pad_constant"),
-        *("permutedims", "reduce", "relu", "reshape", "reverse", "run_padded", "selectdim", "setdiff", "sigmoid"),
+        *("permutedims", "reduce", "relu", "reshape", "reverse", "run_padded", "selectdim", "sigmoid"),
         *("similar", "size", "softmax", "softplus", "split", "sqrt", "stack", "steps", "sum", "swish", "tanh"),
         *("typemin", "unit", "upsample_bilinear", "upsample_nearest", "vcat", "vec", "without_gradient", "zeros"),
     }
@@ -36,7 +36,7 @@ CLASSES = frozenset(
         *("ARGS", "Adam", "AdamW", "AdaptiveMaxPool", "AdaptiveMeanPool", "Any", "Array", "Base", "Batch"),
         *("BatchNorm", "Bilinear", "Bool", "Chain", "Conv", "ConvTranspose", "Core", "CrossCor", "Dense", "Descent"),
         *("Dict", "Dropout", "ENTRY", "Embedding", "F", "False", "Float32", "Float64", "Flux", "GRU", "GroupNorm"),
-        *("InstanceNorm", "Int", "Int32", "Int64", "Iterator", "LSTM", "LayerNorm", "Main", "MaxPool", "MeanPool"),
+        *("IdDict", "InstanceNorm", "Int", "Int32", "Int64", "Iterator", "LSTM", "LayerNorm", "Main", "MaxPool", "MeanPool"),
         *("MersenneTwister", "Model", "MultiHeadAttention", "NNlib", "None", "OPTIMISERS", "OPTIMIZERS"),
         *("PROGRAM_FILE", "Pair", "Parallel", "Path", "RMSProp", "RNN", "Random", "Recurrence", "Scale"),
         *("SkipConnection", "Statistics", "String", "Symbol", "TYPES", "Tensor", "True", "UInt64", "Upsample"),

@@ -68,13 +68,22 @@ Member: TypeAlias = "Leaf | Sequence_ | Instance"
 
 @dataclass(eq=False)
 class Step:
-    """A member of a class at work. `place` is what the graph calls it below the class, `name` the script."""
+    """A member of a class at work. `place` is what the graph calls it below the class, `name` the script.
+
+    `again` is the name of the earlier step whose member works here once more.
+    """
 
     place: str
     name: str
     member: Member
     inputs: tuple[Reference, ...]
     outputs: int
+    again: str | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether the class has the member in a field of this step's name."""
+        return self.again is None and not (isinstance(self.member, Leaf) and self.member.call is None)
 
 
 @dataclass(eq=False)
@@ -182,7 +191,7 @@ def argument_names(made: Class) -> list[str]:
 def module_paths(made: Class, first: int = 0) -> dict[str, tuple[str, ...]]:
     """Where the module of each node is, by the node's name: the names of members from the class on.
 
-    Members of a sequence are counted from `first`.
+    A node at which an earlier step's module works again is left out. Members of a sequence are counted from `first`.
     """
     found: dict[str, tuple[str, ...]] = {}
 
@@ -197,7 +206,8 @@ def module_paths(made: Class, first: int = 0) -> dict[str, tuple[str, ...]]:
             found.update((name, (*where, *rest)) for name, rest in module_paths(member.of, first).items())
 
     for step in made.steps:
-        visit(step.member, (step.name,))
+        if step.again is None:
+            visit(step.member, (step.name,))
     return found
 
 

@@ -43,7 +43,7 @@ def class_text(
     lines = [f"class {name}(nn.Module):", f'    """{about}"""', "", f"    def __init__({arguments}) -> None:"]
     lines.append("        super().__init__()")
     for step in made.steps:
-        if isinstance(step.member, Leaf) and step.member.call is None:
+        if not step.held:
             continue
         lines.append(f"        self.{step.name} = {constructor(step.member, names, ' ' * 8)}")
         layer = step.member.node.layer if isinstance(step.member, Leaf) else None
@@ -66,8 +66,8 @@ def _write(step: Step, arguments: Sequence[Expression]) -> Expression:
     if isinstance(step.member, Leaf):
         if step.member.call is None:
             return apply_function(step.member, arguments)
-        return apply_member(step.member, f"self.{step.name}", arguments)
-    return call(f"self.{step.name}", *arguments)
+        return apply_member(step.member, f"self.{step.again or step.name}", arguments)
+    return call(f"self.{step.again or step.name}", *arguments)
 
 
 def _needs_names(step: Step) -> bool:

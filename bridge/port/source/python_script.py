@@ -19,6 +19,7 @@ from bridge.port.source.python_layers import member_call, parameter_names
 from bridge.port.source.python_losses import HELPERS, loss_text
 from bridge.port.source.python_template import DATA, HEAD, LOADING, MAIN
 from bridge.port.source.python_ties import tie_lines
+from bridge.port.source.reuse import reuse
 from bridge.port.source.sharing import classes, share
 from bridge.port.source.training import Part, training
 from bridge.port.source.training import Training as Told
@@ -34,10 +35,13 @@ def python_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]])
     """
     told = training(diagram)
     roots = {name: outline(part.graph, part.shapes, member_call) for name, part in told.parts.items()}
+    for name, part in told.parts.items():
+        reuse(roots[name], dict(part.graph.ties))
+    paths = {name: module_paths(root) for name, root in roots.items()}
     tensors: dict[str, Tensor] = {}
     for name, part in told.parts.items():
         every = {**weights[name], **{path: weights[name][owner] for path, owner in part.graph.ties}}
-        tensors.update(_tensors(part, module_paths(roots[name]), every))
+        tensors.update(_tensors(part, paths[name], every))
     share(list(roots.values()))
     called, names = {}, Names(CLASSES)
     homes = {id(made): name for name, root in roots.items() for made in classes([root])}
@@ -47,7 +51,7 @@ def python_script(diagram: Diagram, weights: Mapping[str, Mapping[str, Tensor]])
     for made in classes(list(roots.values())):
         of = next((part for name, part in told.parts.items() if roots[name] is made), None)
         inputs = argument_names(made) if of is None else _inputs(told, of)
-        ties = [] if of is None else tie_lines(of.graph, module_paths(made), element("component", of.component.name))
+        ties = [] if of is None else _ties(of, paths[of.component.name])
         texts.append(class_text(made, called[id(made)], inputs, _about(told, made, of), called, ties))
     body = "\n\n".join([*texts, _model(told, {name: called[id(root)] for name, root in roots.items()})])
     helpers = [text for name, text in HELPERS.items() if f"{name}(" in body]
@@ -69,12 +73,16 @@ def _about(told: Told, made: Class, part: Part | None) -> str:
     return f"{sides[0]}, to {sides[1]}."
 
 
+def _ties(part: Part, paths: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return tie_lines(part.graph, paths, element("component", part.component.name))
+
+
 def _tensors(part: Part, paths: Mapping[str, tuple[str, ...]], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for node in part.graph.nodes:
         start = f"{node.name}."
         held = {path.removeprefix(start): tensor for path, tensor in weights.items() if path.startswith(start)}
-        if not held:
+        if not held or node.name not in paths:
             continue
         where = ".".join((part.name, *paths[node.name]))
         found.update((f"{where}.{name}".rstrip("."), tensor) for name, tensor in parameter_names(node.layer)(held).items())

@@ -13,7 +13,7 @@ __all__ = ["tie_lines"]
 
 
 def tie_lines(graph: LayerGraph, paths: Mapping[str, tuple[str, ...]], where: str) -> list[str]:
-    """Lines such as "self.head.weight = self.words.weight". `paths` say where the module of each node is.
+    """Lines such as "self.head.weight = self.words.weight". `paths` say where the module of each node is that has its own.
 
     A node all of whose parameters and buffers are those of another with the same layer is that one's module.
     Raises UnsupportedError, about `where`, where torch has a parameter in one tensor with others.
@@ -28,7 +28,7 @@ def tie_lines(graph: LayerGraph, paths: Mapping[str, tuple[str, ...]], where: st
     lines = []
     for node in graph.nodes:
         own = {path: tied[path] for path in _paths(node) if path in tied}
-        if not own:
+        if not own or node.name not in paths:
             continue
         homes = {owner.partition(".")[0] for owner in own.values()}
         other = nodes[next(iter(homes))]

@@ -52,7 +52,8 @@ def members(made: Class) -> Iterator[Member]:
                 yield from inside(inner)
 
     for step in made.steps:
-        yield from inside(step.member)
+        if step.again is None:
+            yield from inside(step.member)
 
 
 def share(roots: Sequence[Class]) -> None:
@@ -101,7 +102,7 @@ def _skeleton(made: Class) -> Any:
             return node.layer, node.outputs
         return member.call.name, tuple(name for name, _ in member.call.given()), node.layer.operation
 
-    return made.inputs, made.outputs, tuple((s.name, of(s.member), s.inputs, s.outputs) for s in made.steps)
+    return made.inputs, made.outputs, tuple((s.name, s.again or of(s.member), s.inputs, s.outputs) for s in made.steps)
 
 
 def _unify(group: Sequence[Instance]) -> None:

@@ -118,6 +118,7 @@ function pull_groups(
     x, dy = vec(input), vec(dvalue)
     weight = layer.affine ? parameters[1] : nothing
     dx = needs_input ? input_gradient!(memory, 1, T, size(input)) : nothing
+    dx_values = dx === nothing ? nothing : vec(dx)
     # Each thread has sums of its own for the parameters.
     threads = part_count(g.columns, least_columns(g))
     dweights, dbiases = ntuple(_ -> fill!(scratch!(memory, T, (layer.features, threads)), zero(T)), 2)
@@ -125,7 +126,7 @@ function pull_groups(
         for j in first:last
             @inbounds mean, scale = means[j], scales[j]
             total, product = column_sums!(dweights, dbiases, part, x, dy, j, g, mean, scale, weight)
-            dx === nothing || pull_column!(vec(dx), x, dy, j, g, mean, scale, weight, total, product)
+            dx_values === nothing || pull_column!(dx_values, x, dy, j, g, mean, scale, weight, total, product)
         end
     end
     layer.affine || return (dx,), ()

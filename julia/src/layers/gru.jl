@@ -24,12 +24,13 @@ function run_steps(
     from_state, of_n = scratch!(memory, T, (3hidden, batch)), scratch!(memory, T, (hidden, batch, steps))
     bias = biases[2]
     rows, bytes = 3hidden, sizeof(T)
-    GC.@preserve y activated h from_state of_n weight_hh for step in 1:steps
+    weight, order, leading = for_steps(weight_hh, steps, memory)
+    GC.@preserve y activated h from_state of_n weight for step in 1:steps
         before = (step - 1) * batch
         gates_at, h_at = pointer(activated) + before * rows * bytes, pointer(h) + before * hidden * bytes
         of_n_at, time = pointer(of_n) + before * hidden * bytes, time_of(layer, step, steps)
         isempty(bias) || fill_columns!(from_state, bias, batch)
-        gemm!('T', 'N', rows, batch, hidden, pointer(weight_hh), hidden, h_at, hidden, T(!isempty(bias)),
+        gemm!(order, 'N', rows, batch, hidden, pointer(weight), leading, h_at, hidden, T(!isempty(bias)),
               pointer(from_state), rows)
         parts(batch, least_columns(hidden)) do first, last, _
             for b in first:last

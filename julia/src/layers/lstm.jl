@@ -24,11 +24,12 @@ function run_steps(
     c = state_sequence(initial[2], hidden, batch, steps, memory)
     tanh_c = scratch!(memory, T, (hidden, batch, steps))
     rows, bytes = 4hidden, sizeof(T)
-    GC.@preserve y activated h c tanh_c weight_hh for step in 1:steps
+    weight, order, leading = for_steps(weight_hh, steps, memory)
+    GC.@preserve y activated h c tanh_c weight for step in 1:steps
         before, time = (step - 1) * batch, time_of(layer, step, steps)
         gates_at, h_at = pointer(activated) + before * rows * bytes, pointer(h) + before * hidden * bytes
         c_at, tanh_at = pointer(c) + before * hidden * bytes, pointer(tanh_c) + before * hidden * bytes
-        gemm!('T', 'N', rows, batch, hidden, pointer(weight_hh), hidden, h_at, hidden, one(T), gates_at, rows)
+        gemm!(order, 'N', rows, batch, hidden, pointer(weight), leading, h_at, hidden, one(T), gates_at, rows)
         parts(batch, least_columns(hidden)) do first, last, _
             for b in first:last
                 o, next = (b - 1) * hidden * bytes, (batch + b - 1) * hidden * bytes

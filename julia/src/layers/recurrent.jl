@@ -169,6 +169,17 @@ function from_inputs(xs::Array{T,3}, weight::Matrix{T}, bias::Vector{T}, memory:
     return products
 end
 
+# A product with a transposed matrix and a small batch takes a BLAS of several threads up to three times as long; to transpose
+# the matrix takes as long as a few steps.
+const STEPS_TO_TRANSPOSE = 8
+
+"The weight of the state for the products of the steps: a matrix, how `gemm!` is to take it, and its leading size."
+function for_steps(weight::Matrix{T}, steps::Int, memory::Memory) where {T}
+    hidden, rows = size(weight)
+    steps < STEPS_TO_TRANSPOSE && return weight, 'T', hidden
+    return permute!(scratch!(memory, T, (rows, hidden)), weight, (2, 1)), 'N', rows
+end
+
 "The biases, which are added in one, as their sum."
 joint_bias(biases::Tuple{Vector{T},Vector{T}}, memory::Memory) where {T} =
     isempty(biases[2]) ? biases[1] : each!(+, scratch!(memory, T, size(biases[1])), biases...)

@@ -21,10 +21,11 @@ function run_steps(
     sums = from_inputs(xs, weight_ih, joint_bias(biases, memory), memory)
     h = state_sequence(initial[1], hidden, batch, steps, memory)
     bytes = sizeof(T)
-    GC.@preserve y sums h weight_hh for step in 1:steps
+    weight, order, leading = for_steps(weight_hh, steps, memory)
+    GC.@preserve y sums h weight for step in 1:steps
         before, time = (step - 1) * batch, time_of(layer, step, steps)
         sums_at, h_at = pointer(sums) + before * hidden * bytes, pointer(h) + before * hidden * bytes
-        gemm!('T', 'N', hidden, batch, hidden, pointer(weight_hh), hidden, h_at, hidden, one(T), sums_at, hidden)
+        gemm!(order, 'N', hidden, batch, hidden, pointer(weight), leading, h_at, hidden, one(T), sums_at, hidden)
         parts(batch, least_columns(hidden)) do first, last, _
             for b in first:last
                 o, next = (b - 1) * hidden * bytes, (batch + b - 1) * hidden * bytes

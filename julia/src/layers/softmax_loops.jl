@@ -41,7 +41,7 @@ end
         total += vector_exp(unsafe_load(x, i) - top)
     end
     # Not x − (top + log): that loses the logarithm where top is large.
-    logarithm = log(total)
+    logarithm = vector_log(total)
     @simd ivdep for i in 1:n
         unsafe_store!(y, (unsafe_load(x, i) - top) - logarithm, i)
     end

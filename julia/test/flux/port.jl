@@ -34,6 +34,7 @@ const MODELS = [
           Flux.flatten, Dense(4 => 2)) => (8, 8, 1),
     f64(Chain(CrossCor((3,), 2 => 3; pad = SamePad()), AdaptiveMeanPool((3,)), Flux.flatten, double)) => (7, 2),
     f64(Chain(Conv((1, 1), 2 => 3), Upsample(2, :bilinear))) => (3, 4, 2),
+    f64(Chain(Dense(4 => 3), Flux.Scale(randn(3), randn(3), tanh), Flux.Scale(randn(3, 5), false))) => (4, 5),
 ]
 
 @testset "models as portable layers and back" begin
@@ -73,7 +74,8 @@ end
         (Chain(d, GRUv3(2 => 2)), (2, 3), r"^layer 'model\.layers\[2\]' \(GRUv3\)", r"before it"),
         (Chain(d, f64(d)), (2,), r"model\.layers\[2\]' \(Dense\)", r"Float64 and Float32"),
         (Chain(; a = d, b = Chain(d, Maxout(d, d))), (2,), r"'model\.layers\.b\.layers\[2\]' \(Maxout\)", r"Maxout"),
-        (Chain(d, Flux.Scale(2)), (2,), r"\(Scale\)", r"Scale"),
+        (Chain(d, Flux.Bilinear(2 => 2)), (2,), r"\(Bilinear\)", r"Bilinear"),
+        (Chain(d, Flux.Scale(2, 3)), (2,), r"\(Scale\)", r"^1$"),
         (SkipConnection(d, (a, b) -> a), (2,), r"\(SkipConnection\)", r"#"),
         (LSTM(2 => 2; return_state = true), (2, 3), r"^layer 'model' \(LSTM\)", r"return_state"),
         (Upsample(3 // 2), (4, 4, 1), r"\(Upsample\)", r"3//2"),

@@ -93,6 +93,20 @@ function read_layer!(w::Writer, at::Place, d::Flux.Dense, value)
                             "bias" => d.bias)
 end
 
+function read_layer!(w::Writer, at::Place, s::Flux.Scale, value)
+    value = single(w, at, s, value)
+    axes = length(w.shapes[value])
+    for (name, array, by) in (("scale", s.scale, "multiply"), ("bias", s.bias, "add"))
+        array === false && continue
+        ndims(array) <= axes || refuse_layer(at, s, "samples of $(ndims(array)) axes", "$axes")
+        size = (Base.size(array)..., ntuple(_ -> 1, axes - ndims(array))...)
+        layer = Layers.parameter(reverse(size)...; by = by)
+        value = add!(w, at, s, layer, (value,), "value" => Moved(array, reshape(array, size), :plain);
+                     name = below(at, name, "").name)
+    end
+    return activate!(w, at, s, s.σ, value)
+end
+
 function read_layer!(w::Writer, at::Place, e::Flux.Embedding, value)
     width, entries = size(e.weight)
     return add!(w, at, e, Layers.embedding(entries, width), (single(w, at, e, value),), "weight" => e.weight)

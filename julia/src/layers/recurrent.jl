@@ -169,8 +169,8 @@ function from_inputs(xs::Array{T,3}, weight::Matrix{T}, bias::Vector{T}, memory:
     return products
 end
 
-# A product with a transposed matrix and a small batch takes a BLAS of several threads up to three times as long; to transpose
-# the matrix takes as long as a few steps.
+# A product with a transposed matrix and a small batch takes a BLAS of several threads up to three times as long; to
+# transpose the matrix takes as long as a few steps.
 const STEPS_TO_TRANSPOSE = 8
 
 "The weight of the state for the products of the steps: a matrix, how `gemm!` is to take it, and its leading size."

@@ -23,6 +23,10 @@ from bridge.draw.page import page
 from bridge.draw.picture import picture
 from bridge.plan.program import Runtime
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+from picture import FILE, drawn
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -143,3 +147,7 @@ def test_notebooks_and_what_cannot_be_drawn() -> None:
     root = Path(__file__).resolve().parent.parent
     ended = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert json.loads(ended.stdout) == ["drawing", "the package grandalf (pip install 'diagram-bridge[draw]')"]
+
+
+def test_the_committed_picture_is_current() -> None:
+    assert FILE.read_text(encoding="utf-8") == drawn()

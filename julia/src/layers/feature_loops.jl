@@ -18,7 +18,14 @@ function sum_rows!(f::F, sums::Vector{Float64}, s::FeatureSizes, first::Int, las
     @inbounds for c in first:last
         sums[c] = 0
     end
-    for n in 0:s.samples-1
+    whole = s.samples - s.samples % 4
+    for n in 0:4:whole-1 # four in a pass: fewer additions in double precision
+        @inbounds @simd ivdep for c in first:last
+            g, i = f(c), n * s.features + c
+            sums[c] += (g(i) + g(i + s.features)) + (g(i + 2s.features) + g(i + 3s.features))
+        end
+    end
+    for n in whole:s.samples-1
         @inbounds @simd ivdep for c in first:last
             sums[c] += f(c)(n * s.features + c)
         end

@@ -76,11 +76,13 @@ LINEAR, ELEMENTWISE, CONVOLUTION = 1.3, 1.5, 2.0
 
 PLANES = (64, 28, 28)
 COLUMNS = (256, 64)
+SAMPLES = 128
+"""Of columns: enough for a step of torch's to take over a millisecond, whatever the layer."""
 
 ELEMENTARY = (
     row("linear", layers.linear(512, 512), 256, (512,), bound=LINEAR),
     *(
-        row(layer.operation, layer, 64, COLUMNS, bound=ELEMENTWISE)
+        row(layer.operation, layer, SAMPLES, COLUMNS, bound=ELEMENTWISE)
         for layer in (
             layers.relu(),
             layers.relu6(),
@@ -100,10 +102,12 @@ ELEMENTARY = (
         )
     ),
     # The portable layer's own torch function draws numbers that every engine can draw.
-    Row("dropout", layers.dropout(0.5), 64, (Given(COLUMNS),), ELEMENTWISE, lambda inputs, _: functional.dropout(inputs[0])),
+    Row(
+        "dropout", layers.dropout(0.5), SAMPLES, (Given(COLUMNS),), ELEMENTWISE, lambda inputs, _: functional.dropout(inputs[0])
+    ),
     Row("embedding", layers.embedding(1000, 64), 64, (Given((256,), "int64", classes=1000),), ELEMENTWISE),
-    row("add", layers.add(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
-    row("multiply", layers.multiply(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
+    row("add", layers.add(), SAMPLES, COLUMNS, COLUMNS, bound=ELEMENTWISE),
+    row("multiply", layers.multiply(), SAMPLES, COLUMNS, COLUMNS, bound=ELEMENTWISE),
 )
 
 CONVOLUTIONS = (
@@ -146,15 +150,15 @@ RESAMPLING = (
 MATRIX = (256, 256)
 
 ARITHMETIC = (
-    row("subtract", layers.subtract(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
-    row("divide", layers.divide(), 64, COLUMNS, COLUMNS, bound=ELEMENTWISE),
-    row("add_repeated", layers.add(), 64, COLUMNS, (256, 1), bound=ELEMENTWISE),
+    row("subtract", layers.subtract(), SAMPLES, COLUMNS, COLUMNS, bound=ELEMENTWISE),
+    row("divide", layers.divide(), SAMPLES, COLUMNS, COLUMNS, bound=ELEMENTWISE),
+    row("add_repeated", layers.add(), SAMPLES, COLUMNS, (256, 1), bound=ELEMENTWISE),
     *(
-        row(layer.operation, layer, 64, COLUMNS, bound=ELEMENTWISE)
+        row(layer.operation, layer, SAMPLES, COLUMNS, bound=ELEMENTWISE)
         for layer in (layers.scale(0.5, 1.0), layers.power(3), layers.exp(), layers.abs(), layers.parameter(256, 64))
     ),
     *(
-        Row(layer.operation, layer, 64, (Given(COLUMNS, positive=True),), ELEMENTWISE)
+        Row(layer.operation, layer, SAMPLES, (Given(COLUMNS, positive=True),), ELEMENTWISE)
         for layer in (layers.log(), layers.sqrt())
     ),
     row("matmul", layers.matmul(), 16, MATRIX, MATRIX, bound=LINEAR),
@@ -162,7 +166,7 @@ ARITHMETIC = (
 
 
 SHAPING = tuple(
-    Row(layer.operation, layer, 64, tuple(inputs), ELEMENTWISE, dense=True)
+    Row(layer.operation, layer, SAMPLES, tuple(inputs), ELEMENTWISE, dense=True)
     for layer, *inputs in (
         (layers.concat(), Given(COLUMNS), Given(COLUMNS)),
         (layers.split(32, 32), Given(COLUMNS)),

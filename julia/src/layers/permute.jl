@@ -48,7 +48,7 @@ function copy_permuted!(y::Ptr{T}, sizes::Vector{Int}, x::Ptr{T}, strides::Vecto
     n, step, m, to_step = walk.sizes[1], walk.strides[2][1], walk.sizes[near], walk.strides[1][near]
     others = [i for i in eachindex(walk.sizes) if i != near]
     rest = Walk{2}(walk.sizes[others], map(s -> s[others], walk.strides))
-    each_run(rest) do offsets
+    each_run(rest, n * m) do offsets
         transpose_tiles!(y + offsets[1] * sizeof(T), to_step, x + offsets[2] * sizeof(T), step, n, m)
     end
     return nothing

@@ -196,6 +196,12 @@ function mean_plane!(y::Ptr{T}, sums::Ptr{T}, x::Ptr{T}, layer::AnyMeanPool, acr
     width = across.size
     for row in 0:(down.count - 1)
         top, bottom = bounds(down, row)
+        if is_whole(across)
+            n = (bottom - top) * width
+            mean = sum_of_run(x + top * width * sizeof(T), n) / T(window_size(layer, across, down, 0, row))
+            unsafe_store!(y, mean, row + 1)
+            continue
+        end
         copy_elements!(sums, x + top * width * sizeof(T), width)
         for j in (top + 1):(bottom - 1)
             add_elements!(sums, x + j * width * sizeof(T), width)
@@ -209,6 +215,21 @@ function mean_plane!(y::Ptr{T}, sums::Ptr{T}, x::Ptr{T}, layer::AnyMeanPool, acr
             unsafe_store!(y, sum / T(window_size(layer, across, down, column, row)), row * across.count + column + 1)
         end
     end
+end
+
+"Whether there is one window, with whole rows: all that it has lies together then."
+@inline is_whole(axis) = axis.count == 1 && bounds(axis, 0) == (0, axis.size)
+
+function sum_of_run(x::Ptr{T}, n::Int) where {T}
+    total = zero(T)
+    for start in 0:SUMMED_TOGETHER:(n - 1)
+        part = zero(T)
+        @simd for i in (start + 1):min(start + SUMMED_TOGETHER, n)
+            part += unsafe_load(x, i)
+        end
+        total += part
+    end
+    return total
 end
 
 function pullback(
@@ -227,6 +248,14 @@ end
 function spread_means!(dx::Ptr{T}, shares::Ptr{T}, dy::Ptr{T}, layer::AnyMeanPool, across, down) where {T}
     width, written = across.size, 0 # rows of dx so far
     for row in 0:(down.count - 1)
+        top, bottom = bounds(down, row)
+        top > written && fill_elements!(dx + written * width * sizeof(T), (top - written) * width, zero(T))
+        if is_whole(across) && top >= written
+            share = unsafe_load(dy, row + 1) / T(window_size(layer, across, down, 0, row))
+            fill_elements!(dx + top * width * sizeof(T), (bottom - top) * width, share)
+            written = max(written, bottom)
+            continue
+        end
         fill_elements!(shares, width, zero(T))
         for column in 0:(across.count - 1)
             left, right = bounds(across, column)
@@ -235,8 +264,6 @@ function spread_means!(dx::Ptr{T}, shares::Ptr{T}, dy::Ptr{T}, layer::AnyMeanPoo
                 unsafe_store!(shares, unsafe_load(shares, i) + share, i)
             end
         end
-        top, bottom = bounds(down, row)
-        top > written && fill_elements!(dx + written * width * sizeof(T), (top - written) * width, zero(T))
         for j in top:(bottom - 1)
             place = dx + j * width * sizeof(T)
             j < written ? add_elements!(place, shares, width) : copy_elements!(place, shares, width)

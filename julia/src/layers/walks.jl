@@ -54,12 +54,15 @@ table_of(walk::Walk) = reduce(vcat, [Int[walk.sizes[i]; [s[i] for s in walk.stri
 @inline moved(offsets::NTuple{A,Int}, steps::Steps{A}, axis::Int, i::Int) where {A} =
     ntuple(k -> offsets[k] + i * stride_along(steps, axis, k), Val(A))
 
-"Call `f(offsets)` for each place of the walk along all axes but the first, with the offset of each array there."
-function each_run(f::F, walk::Walk{A}) where {F,A}
-    axes, n, table = length(walk.sizes), walk.sizes[1], table_of(walk)
+"""
+Call `f(offsets)` for each place of the walk along all axes but the first, with the offset of each array there. Each call
+does something with so many elements.
+"""
+function each_run(f::F, walk::Walk{A}, elements::Int = walk.sizes[1]) where {F,A}
+    axes, table = length(walk.sizes), table_of(walk)
     axes == 1 && return f(ntuple(_ -> 0, Val(A)))
     steps = Steps{A}(pointer(table))
-    GC.@preserve table parts(prod(walk.sizes) ÷ max(n, 1), cld(LEAST_PART, max(n, 1))) do first, last, _
+    GC.@preserve table parts(prod(walk.sizes[2:end]), cld(LEAST_PART, max(elements, 1))) do first, last, _
         runs_between(f, steps, axes, first - 1, last - 1)
     end
     return nothing

@@ -102,9 +102,7 @@ ELEMENTARY = (
         )
     ),
     # The portable layer's own torch function draws numbers that every engine can draw.
-    Row(
-        "dropout", layers.dropout(0.5), SAMPLES, (Given(COLUMNS),), ELEMENTWISE, lambda inputs, _: functional.dropout(inputs[0])
-    ),
+    Row("dropout", layers.dropout(0.5), SAMPLES, (Given(COLUMNS),), ELEMENTWISE, lambda x, _: functional.dropout(x[0])),
     Row("embedding", layers.embedding(1000, 64), 64, (Given((256,), "int64", classes=1000),), ELEMENTWISE),
     row("add", layers.add(), SAMPLES, COLUMNS, COLUMNS, bound=ELEMENTWISE),
     row("multiply", layers.multiply(), SAMPLES, COLUMNS, COLUMNS, bound=ELEMENTWISE),

@@ -16,8 +16,8 @@ from bridge.julia.shared import shared_functions
 
 NAMES = (
     "gelu", "softmax", "layer_norm", "add", "add_repeated", "conv2d_depthwise", "conv2d_grouped", "max_pool2d",
-    "upsample2d_bilinear", "adaptive_mean_pool2d_global", "pad", "permute", "split", "sum", "group_norm", "lstm_lengths", "gru",
-    "attention_causal",
+    "upsample2d_bilinear", "adaptive_mean_pool2d_global", "pad", "permute", "split", "sum", "group_norm", "lstm_lengths",
+    "gru", "attention_causal",
 )  # fmt: skip
 
 OWNERS = """

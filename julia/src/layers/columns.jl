@@ -130,18 +130,25 @@ function copy_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
     i = 0
     if step == 1
         return copy_elements!(to, from, n)
-    elseif step == 2 # by far the most common one: eight at a time become vector instructions
-        while i + 8 <= n
-            @simd ivdep for j in i:(i + 7)
-                unsafe_store!(to, unsafe_load(from, 2j + 1), j + 1)
-            end
-            i += 8
-        end
+    elseif step == 2 # by far the most common one: eight at a time, or four, become vector instructions
+        i = copy_every_second!(to, from, i, n, Val(8))
+        i = copy_every_second!(to, from, i, n, Val(4))
     end
     while i < n
         unsafe_store!(to, unsafe_load(from, i * step + 1), i + 1)
         i += 1
     end
+end
+
+"Copy `K` at a time from number `i` on, as long as there are so many; the number of the first that is left."
+@inline function copy_every_second!(to::Ptr{T}, from::Ptr{T}, i::Int, n::Int, ::Val{K}) where {T,K}
+    while i + K <= n
+        @simd ivdep for j in i:(i + K - 1)
+            unsafe_store!(to, unsafe_load(from, 2j + 1), j + 1)
+        end
+        i += K
+    end
+    return i
 end
 
 "Add to `n` elements that lie `step` apart."
@@ -150,15 +157,21 @@ function add_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
     if step == 1
         return add_elements!(to, from, n)
     elseif step == 2
-        while i + 8 <= n
-            @simd ivdep for j in i:(i + 7)
-                unsafe_store!(to, unsafe_load(to, 2j + 1) + unsafe_load(from, j + 1), 2j + 1)
-            end
-            i += 8
-        end
+        i = add_every_second!(to, from, i, n, Val(8))
+        i = add_every_second!(to, from, i, n, Val(4))
     end
     while i < n
         unsafe_store!(to, unsafe_load(to, i * step + 1) + unsafe_load(from, i + 1), i * step + 1)
         i += 1
     end
+end
+
+@inline function add_every_second!(to::Ptr{T}, from::Ptr{T}, i::Int, n::Int, ::Val{K}) where {T,K}
+    while i + K <= n
+        @simd ivdep for j in i:(i + K - 1)
+            unsafe_store!(to, unsafe_load(to, 2j + 1) + unsafe_load(from, j + 1), 2j + 1)
+        end
+        i += K
+    end
+    return i
 end

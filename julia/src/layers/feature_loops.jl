@@ -18,11 +18,12 @@ function sum_rows!(f::F, sums::Vector{Float64}, s::FeatureSizes, first::Int, las
     @inbounds for c in first:last
         sums[c] = 0
     end
-    whole = s.samples - s.samples % 4
-    for n in 0:4:whole-1 # four in a pass: fewer additions in double precision
+    whole = s.samples - s.samples % 8
+    for n in 0:8:whole-1 # eight in a pass: fewer additions in double precision
         @inbounds @simd ivdep for c in first:last
-            g, i = f(c), n * s.features + c
-            sums[c] += (g(i) + g(i + s.features)) + (g(i + 2s.features) + g(i + 3s.features))
+            g, i, k = f(c), n * s.features + c, s.features
+            low = (g(i) + g(i + k)) + (g(i + 2k) + g(i + 3k))
+            sums[c] += low + ((g(i + 4k) + g(i + 5k)) + (g(i + 6k) + g(i + 7k)))
         end
     end
     for n in whole:s.samples-1

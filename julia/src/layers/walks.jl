@@ -70,11 +70,12 @@ end
 
 function runs_between(f::F, steps::Steps{A}, axes::Int, first::Int, last::Int) where {F,A}
     size, run = size_along(steps, 2), first
+    strides = ntuple(k -> stride_along(steps, 2, k), Val(A))
     while run <= last
         rest, start = divrem(run, size)
         outer, behind = offsets_at(steps, axes, rest), min(size, start + last - run + 1)
         for i in start:(behind - 1)
-            f(moved(outer, steps, 2, i))
+            f(outer .+ i .* strides)
         end
         run += behind - start
     end

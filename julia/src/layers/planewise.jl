@@ -58,6 +58,7 @@ end
 
 function lay_out!(padded::Ptr{T}, p::PaddedPlane, x::Ptr{T}) where {T}
     step = p.windows.stride[1]
+    step == 2 && return each_row_of_pairs(split_pairs!, p, padded, x)
     each_piece(p) do place, first, count
         to, from = padded + place * sizeof(T), x + first * sizeof(T)
         copy_spaced!(to, from, count, step)
@@ -67,9 +68,60 @@ end
 "Add to a plane what lies at its elements' places."
 function take_in!(x::Ptr{T}, p::PaddedPlane, padded::Ptr{T}) where {T}
     step = p.windows.stride[1]
+    step == 2 && return each_row_of_pairs(add_pairs!, p, padded, x)
     each_piece(p) do place, first, count
         to, from = x + first * sizeof(T), padded + place * sizeof(T)
         add_spaced!(to, from, count, step)
+    end
+end
+
+# With a stride of 2, the most common one, a row's elements go to two parts in one pass.
+"Call `body(first, second, row, n)` for each row of `n` elements; its odd ones lie from `first` on, its even ones from `second`."
+@inline function each_row_of_pairs(body::F, p::PaddedPlane, padded::Ptr{T}, x::Ptr{T}) where {F,T}
+    down, (left, above), n = p.windows.stride[2], p.windows.padding, p.size[1]
+    for top in 0:(min(down, p.size[2]) - 1)
+        first, second = padded .+ (place(p, left, top + above), place(p, left + 1, top + above)) .* sizeof(T)
+        for row in top:down:(p.size[2] - 1)
+            body(first, second, x + row * n * sizeof(T), n)
+            first, second = first + p.width * sizeof(T), second + p.width * sizeof(T)
+        end
+    end
+end
+
+function split_pairs!(first::Ptr{T}, second::Ptr{T}, row::Ptr{T}, n::Int) where {T}
+    in_pairs(n) do j
+        unsafe_store!(first, unsafe_load(row, 2j - 1), j)
+        unsafe_store!(second, unsafe_load(row, 2j), j)
+    end
+    isodd(n) && unsafe_store!(first, unsafe_load(row, n), (n + 1) ÷ 2)
+end
+
+function add_pairs!(first::Ptr{T}, second::Ptr{T}, row::Ptr{T}, n::Int) where {T}
+    in_pairs(n) do j
+        unsafe_store!(row, unsafe_load(row, 2j - 1) + unsafe_load(first, j), 2j - 1)
+        unsafe_store!(row, unsafe_load(row, 2j) + unsafe_load(second, j), 2j)
+    end
+    isodd(n) && unsafe_store!(row, unsafe_load(row, n) + unsafe_load(first, (n + 1) ÷ 2), n)
+end
+
+# Eight at a time, or four: loops of known length become vector instructions whole.
+"Call `body(j)` for the numbers of the pairs among `n` elements."
+@inline function in_pairs(body::F, n::Int) where {F}
+    j, pairs = 0, n ÷ 2
+    while j + 8 <= pairs
+        @simd ivdep for k in (j + 1):(j + 8)
+            body(k)
+        end
+        j += 8
+    end
+    while j + 4 <= pairs
+        @simd ivdep for k in (j + 1):(j + 4)
+            body(k)
+        end
+        j += 4
+    end
+    for k in (j + 1):pairs
+        body(k)
     end
 end
 

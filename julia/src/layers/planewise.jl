@@ -76,7 +76,7 @@ function take_in!(x::Ptr{T}, p::PaddedPlane, padded::Ptr{T}) where {T}
 end
 
 # With a stride of 2, the most common one, a row's elements go to two parts in one pass.
-"Call `body(first, second, row, n)` for each row of `n` elements; its odd ones lie from `first` on, its even ones from `second`."
+"Call `body(first, second, row, n)` for each row of `n` elements: its odd ones lie from `first` on, others from `second`."
 @inline function each_row_of_pairs(body::F, p::PaddedPlane, padded::Ptr{T}, x::Ptr{T}) where {F,T}
     down, (left, above), n = p.windows.stride[2], p.windows.padding, p.size[1]
     for top in 0:(min(down, p.size[2]) - 1)

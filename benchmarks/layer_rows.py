@@ -76,7 +76,7 @@ LINEAR, ELEMENTWISE, CONVOLUTION = 1.3, 1.5, 2.0
 
 PLANES = (64, 28, 28)
 COLUMNS = (256, 64)
-SAMPLES = 128
+SAMPLES = 192
 """Of columns: enough for a step of torch's to take over a millisecond, whatever the layer."""
 
 ELEMENTARY = (

@@ -29,12 +29,11 @@ function exercise(layer::Layer, inputs::Tuple)
 end
 
 function exercise()
-    foreach(Wire.layout, (Schema.Request, Schema.Response, Schema.Diagram, Schema.Plan))
     for message in (Schema.Request(load = filled(Schema.Load)), filled(Schema.Response))
         decode(typeof(message), encode(message))
     end
     x = ones(Float32, 3, 2)
-    foreach_type(
+    for_each_one(
         layer -> exercise(layer, (x,)),
         Linear(3, 3, true), Relu(), LeakyRelu(0.1), Relu6(), Hardsigmoid(), Sigmoid(), Tanh(), Elu(1.0, 1.0), Silu(),
         Softplus(), Mish(), Gelu(), TanhGelu(), Softmax(1), LogSoftmax(1), LayerNorm([3], 1e-5, true), Flatten(),
@@ -45,8 +44,8 @@ function exercise()
 end
 
 # Without a loop over things of different types, whose calls inference would not follow.
-foreach_type(f) = nothing
-foreach_type(f, x, rest...) = (f(x); foreach_type(f, rest...))
+for_each_one(f) = nothing
+for_each_one(f, x, rest...) = (f(x); for_each_one(f, rest...))
 
 "Write, read, check and plan a small diagram."
 function exercise_diagrams()

@@ -3,8 +3,8 @@
 
 """
 Addresses of C functions of the OpenMP runtime that torch uses, null without one: `GOMP_parallel`, which runs a function on a
-team of threads (libgomp, "Implementing PARALLEL construct"; LLVM's and Intel's runtimes have it too), and the standard's
-`omp_get_thread_num`, `omp_get_num_threads` and `omp_get_max_threads`.
+team of threads (libgomp, "Implementing PARALLEL construct"), and the standard's `omp_get_thread_num`, `omp_get_num_threads`
+and `omp_get_max_threads`.
 """
 mutable struct OpenMP
     parallel::Ptr{Cvoid}

@@ -76,10 +76,12 @@ function pull_features(
     if needs_input
         dx = input_gradient!(memory, 1, T, size(input))
         if of_batch
+            shifts, slopes = scratch!(memory, T, (s.features,)), scratch!(memory, T, (s.features,))
+            shifts .= dbiases ./ count
+            slopes .= scales .* dweights ./ count
             feature_map!(vec(dx), s) do c
-                @inbounds mean, scale = means[c], scales[c]
-                factor = weight_at(weight, T, c) * scale
-                @inbounds shift, slope = T(dbiases[c] / count), T(scale * dweights[c] / count)
+                @inbounds mean, shift, slope = means[c], shifts[c], slopes[c]
+                @inbounds factor = weight_at(weight, T, c) * scales[c]
                 return i -> @inbounds factor * (dy[i] - shift - (x[i] - mean) * slope)
             end
         else

@@ -125,53 +125,42 @@ function add_elements!(to::Ptr{T}, from::Ptr{T}, n::Int) where {T}
     end
 end
 
-"Copy `n` elements that lie `step` apart."
-function copy_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
+# Loops of known length become vector instructions whole, also where elements lie two apart.
+"Call `body(i)` for each `i` of `1:n`: eight at a time, then four, then one by one."
+@inline function in_blocks(body::F, n::Int) where {F}
     i = 0
-    if step == 1
-        return copy_elements!(to, from, n)
-    elseif step == 2 # by far the most common one: eight at a time, or four, become vector instructions
-        i = copy_every_second!(to, from, i, n, Val(8))
-        i = copy_every_second!(to, from, i, n, Val(4))
+    while i + 8 <= n
+        @simd ivdep for k in (i + 1):(i + 8)
+            body(k)
+        end
+        i += 8
     end
-    while i < n
-        unsafe_store!(to, unsafe_load(from, i * step + 1), i + 1)
-        i += 1
+    while i + 4 <= n
+        @simd ivdep for k in (i + 1):(i + 4)
+            body(k)
+        end
+        i += 4
+    end
+    for k in (i + 1):n
+        body(k)
     end
 end
 
-"Copy `K` at a time from number `i` on, as long as there are so many; the number of the first that is left."
-@inline function copy_every_second!(to::Ptr{T}, from::Ptr{T}, i::Int, n::Int, ::Val{K}) where {T,K}
-    while i + K <= n
-        @simd ivdep for j in i:(i + K - 1)
-            unsafe_store!(to, unsafe_load(from, 2j + 1), j + 1)
-        end
-        i += K
+"Copy `n` elements that lie `step` apart."
+function copy_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
+    step == 1 && return copy_elements!(to, from, n)
+    step == 2 && return in_blocks(i -> unsafe_store!(to, unsafe_load(from, 2i - 1), i), n) # by far the most common one
+    for i in 1:n
+        unsafe_store!(to, unsafe_load(from, (i - 1) * step + 1), i)
     end
-    return i
 end
 
 "Add to `n` elements that lie `step` apart."
 function add_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
-    i = 0
-    if step == 1
-        return add_elements!(to, from, n)
-    elseif step == 2
-        i = add_every_second!(to, from, i, n, Val(8))
-        i = add_every_second!(to, from, i, n, Val(4))
+    add(i, at) = unsafe_store!(to, unsafe_load(to, at) + unsafe_load(from, i), at)
+    step == 1 && return add_elements!(to, from, n)
+    step == 2 && return in_blocks(i -> add(i, 2i - 1), n)
+    for i in 1:n
+        add(i, (i - 1) * step + 1)
     end
-    while i < n
-        unsafe_store!(to, unsafe_load(to, i * step + 1) + unsafe_load(from, i + 1), i * step + 1)
-        i += 1
-    end
-end
-
-@inline function add_every_second!(to::Ptr{T}, from::Ptr{T}, i::Int, n::Int, ::Val{K}) where {T,K}
-    while i + K <= n
-        @simd ivdep for j in i:(i + K - 1)
-            unsafe_store!(to, unsafe_load(to, 2j + 1) + unsafe_load(from, j + 1), 2j + 1)
-        end
-        i += K
-    end
-    return i
 end

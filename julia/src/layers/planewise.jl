@@ -89,7 +89,7 @@ end
 end
 
 function split_pairs!(first::Ptr{T}, second::Ptr{T}, row::Ptr{T}, n::Int) where {T}
-    in_pairs(n) do j
+    in_blocks(n ÷ 2) do j
         unsafe_store!(first, unsafe_load(row, 2j - 1), j)
         unsafe_store!(second, unsafe_load(row, 2j), j)
     end
@@ -97,32 +97,11 @@ function split_pairs!(first::Ptr{T}, second::Ptr{T}, row::Ptr{T}, n::Int) where 
 end
 
 function add_pairs!(first::Ptr{T}, second::Ptr{T}, row::Ptr{T}, n::Int) where {T}
-    in_pairs(n) do j
+    in_blocks(n ÷ 2) do j
         unsafe_store!(row, unsafe_load(row, 2j - 1) + unsafe_load(first, j), 2j - 1)
         unsafe_store!(row, unsafe_load(row, 2j) + unsafe_load(second, j), 2j)
     end
     isodd(n) && unsafe_store!(row, unsafe_load(row, n) + unsafe_load(first, (n + 1) ÷ 2), n)
-end
-
-# Eight at a time, or four: loops of known length become vector instructions whole.
-"Call `body(j)` for the numbers of the pairs among `n` elements."
-@inline function in_pairs(body::F, n::Int) where {F}
-    j, pairs = 0, n ÷ 2
-    while j + 8 <= pairs
-        @simd ivdep for k in (j + 1):(j + 8)
-            body(k)
-        end
-        j += 8
-    end
-    while j + 4 <= pairs
-        @simd ivdep for k in (j + 1):(j + 4)
-            body(k)
-        end
-        j += 4
-    end
-    for k in (j + 1):pairs
-        body(k)
-    end
 end
 
 "Write the rows of a plane of `size` at the places of their windows; what lies between the rows is left alone."

@@ -220,18 +220,6 @@ end
 "Whether there is one window, with whole rows: all that it has lies together then."
 @inline is_whole(axis) = axis.count == 1 && bounds(axis, 0) == (0, axis.size)
 
-function sum_of_run(x::Ptr{T}, n::Int) where {T}
-    total = zero(T)
-    for start in 0:SUMMED_TOGETHER:(n - 1)
-        part = zero(T)
-        @simd for i in (start + 1):min(start + SUMMED_TOGETHER, n)
-            part += unsafe_load(x, i)
-        end
-        total += part
-    end
-    return total
-end
-
 function pullback(
     layer::AnyMeanPool, ::Tuple{}, inputs::Tuple{Array{T,N}}, ::Tuple, ::Nothing, dvalues::Tuple{Array{T,N}},
     needs_inputs::Tuple{Bool}, ::Tuple{}, memory::Memory,

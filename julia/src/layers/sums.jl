@@ -67,6 +67,19 @@ end
 # Sums of sums have smaller errors.
 const SUMMED_TOGETHER = 2048
 
+"The sum of `n` elements that lie together."
+function sum_of_run(x::Ptr{T}, n::Int) where {T}
+    total = zero(T)
+    for start in 0:SUMMED_TOGETHER:(n - 1)
+        part = zero(T)
+        @simd for i in (start + 1):min(start + SUMMED_TOGETHER, n)
+            part += unsafe_load(x, i)
+        end
+        total += part
+    end
+    return total
+end
+
 @inline add_element!(total::Ptr{T}, i::Int, x::T) where {T} = unsafe_store!(total, unsafe_load(total, i) + x, i)
 
 "Add `count` runs of `n` elements, `step` apart, to the `n` elements of `total`."

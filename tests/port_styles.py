@@ -55,6 +55,14 @@ def waves(steps: int, width: int) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
 
 
+def filled(x: Tensor) -> Tensor:
+    """Ones but for a corner, written into a tensor by its views."""
+    mask = torch.ones(T, 8, dtype=x.dtype)
+    mask[:2, 3:] = 0
+    mask[4].mul_(2)
+    return mask
+
+
 def heads(x: Tensor, count: int = 2) -> tuple[Tensor, ...]:
     """Queries, keys and values of a packed projection, (batch, heads, steps, width)."""
     return tuple(part.unflatten(-1, (count, -1)).transpose(1, 2) for part in x.chunk(3, -1))
@@ -133,6 +141,10 @@ STYLES: dict[str, Style] = {
         lambda m, x: x * m.cos[:T] + torch.cat((-x[..., 4:], x[..., :4]), -1) * m.sin[:T],
         parts=lambda: {"cos": waves(9, 8).cos(), "sin": waves(9, 8).sin()},
     ),
+    "constants in pieces": Style(
+        lambda m, x: x * m.both.chunk(2)[1] + m.both.unbind(0)[0], parts=lambda: {"both": torch.randn(2, 8)}
+    ),
+    "a mask that is filled": Style(lambda m, x: x * filled(x)),
     "normalised pictures": Style(
         lambda m, x: (x - m.mean) / m.std,
         ((3, 4, 4),),

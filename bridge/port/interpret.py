@@ -129,7 +129,10 @@ class Program(Translation):
             self._check(made)
             return made
         if known and torch.Tag.nondeterministic_seeded not in node.target.tags:  # type: ignore[union-attr]
-            return Known(node.target(**{name: _tensor(value) for name, value in given.items()}))  # type: ignore[operator]
+            made = node.target(**{name: _tensor(value) for name, value in given.items()})  # type: ignore[operator]
+            labels = {value.label or value.name.rpartition(".")[2] for value in given.values() if isinstance(value, Known)}
+            label = labels.pop() if len(labels) == 1 else ""
+            return [Known(x, label=label) for x in made] if isinstance(made, (list, tuple)) else Known(made, label=label)
         self.refuse("an operator of the portable layers", str(node.target))
 
     def _read(self, value: Any) -> Any:

@@ -55,10 +55,14 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A constant, such as a mask: a buffer or parameter `name` that stays as it is, or what is computed of constants."""
+    """A constant, such as a mask: a buffer or parameter `name` that stays as it is, or what is computed of constants.
+
+    `label` is the last part of the name of what it was computed of.
+    """
 
     tensor: Tensor
     name: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -140,6 +140,9 @@ class Translation:
         """The value in another shape, itself where it has it."""
         if shape == value.shape:
             return value
+        step = self.maker(value)
+        if step is not None and step.layer.operation == "reshape":
+            return self.reshape(step.inputs[0], shape)
         if any(isinstance(size, str) for size in (*shape, *value.shape)):
             self.refuse("fixed sizes where axes are split or joined", f"{shape_text(value.shape)} to {shape_text(shape)}")
         return self.one("reshape", [value], shape, shape=shape)

@@ -39,7 +39,7 @@ def with_value(t: Translation, by: str, x: Traced, value: Weight | Known) -> Tra
     fits = all(a in (1, b) for a, b in zip(shape, laid.value.shape, strict=True))
     t.require(fits, f"a {what} that fits {t.describe(laid)}", f"one of shape {weight.shape}")
     held = {"value": weight if weight.shape == shape else weight.rearranged(lambda places: places.reshape(shape))}
-    last = weight.name.rpartition(".")[2]
+    last = weight.name.rpartition(".")[2] or (value.label if isinstance(value, Known) else "")
     with t.labelled(last if is_name(last) else ""):
         operation = "parameter" if isinstance(value, Weight) else "constant"
         return t.eager(replace(laid, value=t.one(operation, [laid.value], laid.value.shape, held, shape=shape, by=by)))
@@ -67,7 +67,7 @@ def with_mask(t: Translation, x: Masked) -> Laid:
 def _with_mask(t: Translation, x: Masked) -> Laid:
     t.require(bool(x.kept.any(-1).all()), "a mask that keeps a place in each row", "one that keeps none")
     if x.kept not in t.masks:
-        t.masks[x.kept] = Known(torch.zeros(x.kept.shape).masked_fill(~x.kept, -1e9), "mask")
+        t.masks[x.kept] = Known(torch.zeros(x.kept.shape).masked_fill(~x.kept, -1e9), label="mask")
     made = t.laid(with_value(t, "add", x.laid, t.masks[x.kept]))
     if not x.normalised:
         return made

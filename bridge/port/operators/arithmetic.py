@@ -71,7 +71,7 @@ def _with_value(t: Translation, operation: str, x: Traced, value: Weight | Known
     if operation == "subtract" and turned:
         return with_value(t, "add", elementwise(t, x, "scale", factor=-1.0), value)
     if operation == "subtract" and isinstance(value, Known):
-        return with_value(t, "add", x, Known(-value.tensor))
+        return with_value(t, "add", x, Known(-value.tensor, label=value.label or value.name.rpartition(".")[2]))
     if operation == "subtract":
         return elementwise(t, _with_value(t, operation, x, value, True), "scale", factor=-1.0)
     if turned:

@@ -114,7 +114,7 @@ def cells(m: Any, x: Tensor, start: Tensor) -> Tensor:
 
 
 def dense(*sizes: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(*sizes))
+    return nn.Parameter(torch.randn(sizes))
 
 
 def position(ids: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -217,6 +217,17 @@ STYLES: dict[str, Style] = {
     "sums of products": Style(
         lambda m, x: torch.addcmul(m.b, m.a, x) + torch.lerp(x, x * x, 0.3),
         parts=lambda: {"a": dense(8), "b": dense(1, 1, 8)},
+    ),
+    "a learned query": Style(
+        lambda m, x: m.a(m.query.expand(len(x), -1, -1), x, x)[0],
+        parts=lambda: {"a": nn.MultiheadAttention(8, 2, batch_first=True), "query": dense(1, 3, 8)},
+    ),
+    "a learned gate": Style(
+        lambda m, x: torch.sigmoid(m.a) * x + (1 - torch.sigmoid(m.a)) * x.exp() + x / m.b.exp(),
+        parts=lambda: {"a": dense(8), "b": dense()},
+    ),
+    "learned shares": Style(
+        lambda m, x: m.a.softmax(0)[0] * x + m.a.softmax(0)[1] * x.tanh(), parts=lambda: {"a": dense(2)}
     ),
     "less a parameter": Style(lambda m, x: (m.a - x) * (x - m.a), parts=lambda: {"a": dense(8)}),
     "a bilinear map": Style(lambda m, x, y: m.b(x, y), ((3, 4), (3, 5)), lambda: {"b": nn.Bilinear(4, 5, 2)}),

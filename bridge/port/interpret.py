@@ -14,9 +14,9 @@ from bridge.errors import PortError
 from bridge.port.capture import Capture, origin
 from bridge.port.sizes import Size
 from bridge.port.sketch import Origin, Value
-from bridge.port.traced import Flipped, Known, Laid, Masked, Traced
+from bridge.port.traced import Flipped, Known, Laid, Masked, Spread, Traced
 from bridge.port.translation import Translation, sample_shape
-from bridge.port.values import with_mask
+from bridge.port.values import by_itself, with_mask
 from bridge.port.weights import Weight
 
 __all__ = ["Operator", "Program"]
@@ -39,6 +39,7 @@ class Program(Translation):
         self._found: dict[fx.Node, Any] = {}
         self._places = {node: place for place, node in enumerate(captured.nodes)}
         self._memory: dict[fx.Node, fx.Node] = {}
+        self._alone: dict[Weight | Spread, Laid] = {}
         # What has several names in the module is called as `named_parameters` calls it.
         first = {id(tensor): name for name, tensor in (*module.named_parameters(), *module.named_buffers())}
         tensor: Tensor
@@ -54,9 +55,13 @@ class Program(Translation):
             self._found[node] = Known(tensor)
 
     def laid(self, x: Traced, what: str = "its input") -> Laid:
-        """A tensor over one portable value; scores get their mask, what is turned around is."""
+        """A tensor over one portable value: masks are laid over scores, and parameters stand by themselves."""
         if isinstance(x, Flipped):
             return x.made()
+        if isinstance(x, (Weight, Spread)):
+            if x not in self._alone:
+                self._alone[x] = by_itself(self, x)
+            return self._alone[x]
         return super().laid(with_mask(self, x) if isinstance(x, Masked) else x, what)
 
     def take(self, node: fx.Node, value: Value) -> None:

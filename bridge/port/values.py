@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -9,12 +10,13 @@ import torch
 from bridge.diagram.names import is_name
 from bridge.port.arrangement import BATCH
 from bridge.port.sizes import ONE, Size
-from bridge.port.traced import Known, Laid, Masked, Traced
+from bridge.port.sketch import Value
+from bridge.port.traced import Known, Laid, Masked, Spread, Traced
 from bridge.port.translation import Translation
 from bridge.port.weights import Weight
 from bridge.torch.batch import DTYPES
 
-__all__ = ["MASKED", "with_mask", "with_value"]
+__all__ = ["MASKED", "by_itself", "with_mask", "with_value"]
 
 MASKED = -9000.0
 """Scores from here down have no share in a softmax: e to this power is 0 in float64."""
@@ -43,6 +45,35 @@ def with_value(t: Translation, by: str, x: Traced, value: Weight | Known) -> Tra
     with t.labelled(last if is_name(last) else ""):
         operation = "parameter" if isinstance(value, Weight) else "constant"
         return t.eager(replace(laid, value=t.one(operation, [laid.value], laid.value.shape, held, shape=shape, by=by)))
+
+
+def by_itself(t: Translation, x: Weight | Known | Spread) -> Laid:
+    """A parameter or constant as a tensor of its own: zeros, made of another tensor, and the value added to them.
+
+    One that does not stand in every sample has no batch among its axes.
+    """
+    value = x.weight if isinstance(x, Spread) else x
+    own = tuple(value.tensor.shape) if isinstance(value, Known) else value.shape
+    shape = tuple(size.axis for size in x.shape[1:]) if isinstance(x, Spread) else own
+    t.require(all(isinstance(size, int) for size in shape), "a parameter or constant of fixed sizes", shape)
+    zeros = t.fresh(_zeros(t, [int(size) for size in shape]))
+    made = t.laid(with_value(t, "add", zeros, value))
+    return made if isinstance(x, Spread) else replace(made, arrangement=made.arrangement.removed_batch())
+
+
+def _zeros(t: Translation, shape: Sequence[int]) -> Value:
+    given = (*t.sketch.inputs, *(value for step in t.sketch.steps for value in step.outputs))
+    some = next((value for value in given if value.data_type.is_float and 0 not in value.shape), None)
+    if some is None:
+        t.refuse("a parameter beside a tensor that is computed from the inputs", "one before all of those")
+    if some.shape:
+        axes = tuple(range(-len(some.shape), 0))
+        some = t.one("mean", [some], (), axes=axes, keep=False)
+    zero = t.reshape(t.one("scale", [some], (), factor=0.0), (1,) * len(shape))
+    if all(size == 1 for size in shape):
+        return zero
+    after = tuple(size - 1 for size in shape)
+    return t.one("pad", [zero], tuple(shape), before=(0,) * len(shape), after=after, value=0.0)
 
 
 def _weight(t: Translation, value: Known) -> Weight:

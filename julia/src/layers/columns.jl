@@ -125,42 +125,21 @@ function add_elements!(to::Ptr{T}, from::Ptr{T}, n::Int) where {T}
     end
 end
 
-# Loops of known length become vector instructions whole, also where elements lie two apart.
-"Call `body(i)` for each `i` of `1:n`: eight at a time, then four, then one by one."
-@inline function in_blocks(body::F, n::Int) where {F}
-    i = 0
-    while i + 8 <= n
-        @simd ivdep for k in (i + 1):(i + 8)
-            body(k)
-        end
-        i += 8
-    end
-    while i + 4 <= n
-        @simd ivdep for k in (i + 1):(i + 4)
-            body(k)
-        end
-        i += 4
-    end
-    for k in (i + 1):n
-        body(k)
-    end
-end
-
 "Copy `n` elements that lie `step` apart."
 function copy_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
     step == 1 && return copy_elements!(to, from, n)
-    step == 2 && return in_blocks(i -> unsafe_store!(to, unsafe_load(from, 2i - 1), i), n) # by far the most common one
+    step == 2 && return copy_first!(to, from, n) # by far the most common one
     for i in 1:n
         unsafe_store!(to, unsafe_load(from, (i - 1) * step + 1), i)
     end
 end
 
-"Add to `n` elements that lie `step` apart."
+"Add to `n` elements that lie `step` apart. What lies between them is not another thread's."
 function add_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
-    add(i, at) = unsafe_store!(to, unsafe_load(to, at) + unsafe_load(from, i), at)
     step == 1 && return add_elements!(to, from, n)
-    step == 2 && return in_blocks(i -> add(i, 2i - 1), n)
+    step == 2 && return add_first!(to, from, n)
     for i in 1:n
-        add(i, (i - 1) * step + 1)
+        at = (i - 1) * step + 1
+        unsafe_store!(to, unsafe_load(to, at) + unsafe_load(from, i), at)
     end
 end

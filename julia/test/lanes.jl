@@ -1,6 +1,6 @@
 module LanesTests
 
-using DiagramBridge: LANES, add_first!, add_pairs!, copy_first!, split_pairs!
+using DiagramBridge: LANES, add_first!, copy_first!, join_pairs!, split_pairs!
 using Test
 
 # Around what is written lie numbers that nothing may touch.
@@ -18,8 +18,8 @@ end
     GC.@preserve x first second a b begin
         split_pairs!(start(first), start(second), start(x), n)
         @test inside(first) == pairs[1:2:end] && inside(second) == pairs[2:2:end]
-        add_pairs!(start(x), pointer(a), pointer(b), n)
-        @test inside(x) == pairs .+ reduce(vcat, ([a[i], b[i]] for i in 1:n); init = T[])
+        join_pairs!(start(x), pointer(a), pointer(b), n)
+        @test inside(x) == reduce(vcat, ([a[i], b[i]] for i in 1:n); init = T[])
     end
     # The last pair lacks its second.
     short = n == 0 ? T[] : pairs[1:(end - 1)]

@@ -39,18 +39,18 @@ function split_pairs!(first::Ptr{T}, second::Ptr{T}, pairs::Ptr{T}, n::Int) wher
     end
 end
 
-"Add to `n` pairs what `split_pairs!` would take from them."
-function add_pairs!(pairs::Ptr{T}, first::Ptr{T}, second::Ptr{T}, n::Int) where {T}
+"Set `n` pairs to those that `split_pairs!` would split so."
+function join_pairs!(pairs::Ptr{T}, first::Ptr{T}, second::Ptr{T}, n::Int) where {T}
     done = 0
     while done + LANES <= n
         a, b = load_lanes(first, done), load_lanes(second, done)
-        store_lanes!(pairs, added(load_lanes(pairs, 2done), first_in_turns(a, b)), 2done)
-        store_lanes!(pairs, added(load_lanes(pairs, 2done + LANES), last_in_turns(a, b)), 2done + LANES)
+        store_lanes!(pairs, first_in_turns(a, b), 2done)
+        store_lanes!(pairs, last_in_turns(a, b), 2done + LANES)
         done += LANES
     end
     for i in (done + 1):n
-        unsafe_store!(pairs, unsafe_load(pairs, 2i - 1) + unsafe_load(first, i), 2i - 1)
-        unsafe_store!(pairs, unsafe_load(pairs, 2i) + unsafe_load(second, i), 2i)
+        unsafe_store!(pairs, unsafe_load(first, i), 2i - 1)
+        unsafe_store!(pairs, unsafe_load(second, i), 2i)
     end
 end
 

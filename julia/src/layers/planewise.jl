@@ -6,106 +6,6 @@ const MOST_PLANEWISE_OUTPUTS = 2
 
 is_planewise(c::Correlation) = c.groups > 1 && c.outputs <= MOST_PLANEWISE_OUTPUTS
 
-"Element `number` of a window, and its distance from the window's place."
-struct Tap
-    distance::Int
-    number::Int
-end
-
-"""
-A padded plane, split by the remainders of its rows and columns modulo the stride, so that the first elements of neighbouring
-windows are neighbours: stride[1] · stride[2] parts, each of `height` rows of `width` elements. Windows are numbered by the
-place of their first element, with gaps between rows; `span` is the last one's number + 1. `taps` are the elements of a
-window, the nearest first.
-"""
-struct PaddedPlane
-    windows::Windows
-    size::Tuple{Int,Int} # without padding
-    width::Int
-    height::Int
-    span::Int
-    taps::Vector{Tap}
-end
-
-function PaddedPlane(c::Correlation)
-    w = c.windows
-    needed = map((n, p, to, s, r) -> max(n + 2p, (to - 1) * s + r + 1), c.from, w.padding, c.to, w.stride, reach(w))
-    width, height = map(cld, needed, w.stride)
-    p = PaddedPlane(w, c.from, width, height, (c.to[2] - 1) * width + c.to[1], Tap[])
-    for number in 1:prod(w.kernel)
-        down, across = divrem(number - 1, w.kernel[1])
-        push!(p.taps, Tap(place(p, across * w.dilation[1], down * w.dilation[2]), number))
-    end
-    sort!(p.taps; by = tap -> tap.distance)
-    return p
-end
-
-Base.length(p::PaddedPlane) = p.width * p.height * prod(p.windows.stride)
-
-"The place of an element of the padded plane, counted from its corner."
-function place(p::PaddedPlane, column::Int, row::Int)
-    (i, a), (j, b) = divrem(column, p.windows.stride[1]), divrem(row, p.windows.stride[2])
-    return ((b * p.windows.stride[1] + a) * p.height + j) * p.width + i
-end
-
-"""
-Call `body(place, first, count)` for the pieces of the plane's rows: `count` elements of the plane from `first` on, a stride
-apart.
-"""
-@inline function each_piece(body::F, p::PaddedPlane) where {F}
-    (across, down), (left, above) = p.windows.stride, p.windows.padding
-    # Rows with one remainder follow each other in their part.
-    for top in 0:(min(down, p.size[2]) - 1), column in 0:(min(across, p.size[1]) - 1)
-        start, count = place(p, column + left, top + above), cld(p.size[1] - column, across)
-        for row in top:down:(p.size[2] - 1)
-            body(start, row * p.size[1] + column, count)
-            start += p.width
-        end
-    end
-end
-
-function lay_out!(padded::Ptr{T}, p::PaddedPlane, x::Ptr{T}) where {T}
-    step = p.windows.stride[1]
-    step == 2 && return each_row_of_pairs(split_row!, p, padded, x)
-    each_piece(p) do place, first, count
-        to, from = padded + place * sizeof(T), x + first * sizeof(T)
-        copy_spaced!(to, from, count, step)
-    end
-end
-
-"Add to a plane what lies at its elements' places."
-function take_in!(x::Ptr{T}, p::PaddedPlane, padded::Ptr{T}) where {T}
-    step = p.windows.stride[1]
-    step == 2 && return each_row_of_pairs(add_row!, p, padded, x)
-    each_piece(p) do place, first, count
-        to, from = x + first * sizeof(T), padded + place * sizeof(T)
-        add_spaced!(to, from, count, step)
-    end
-end
-
-# With a stride of 2, the most common one, a row's elements go to two parts in one pass.
-"Call `body(first, second, row, n)` for each row of `n` elements: its odd ones lie from `first` on, others from `second`."
-@inline function each_row_of_pairs(body::F, p::PaddedPlane, padded::Ptr{T}, x::Ptr{T}) where {F,T}
-    down, (left, above), n = p.windows.stride[2], p.windows.padding, p.size[1]
-    for top in 0:(min(down, p.size[2]) - 1)
-        first, second = padded .+ (place(p, left, top + above), place(p, left + 1, top + above)) .* sizeof(T)
-        for row in top:down:(p.size[2] - 1)
-            body(first, second, x + row * n * sizeof(T), n)
-            first, second = first + p.width * sizeof(T), second + p.width * sizeof(T)
-        end
-    end
-end
-
-function split_row!(first::Ptr{T}, second::Ptr{T}, row::Ptr{T}, n::Int) where {T}
-    split_pairs!(first, second, row, n ÷ 2)
-    isodd(n) && unsafe_store!(first, unsafe_load(row, n), (n + 1) ÷ 2)
-end
-
-function add_row!(first::Ptr{T}, second::Ptr{T}, row::Ptr{T}, n::Int) where {T}
-    add_pairs!(row, first, second, n ÷ 2)
-    isodd(n) && unsafe_store!(row, unsafe_load(row, n) + unsafe_load(first, (n + 1) ÷ 2), n)
-end
-
 "Rows of windows with gaps between them, and as many zeros on both sides as the loops over several taps reach over."
 struct WideRows
     margin::Int
@@ -136,12 +36,11 @@ function correlate_planes!(
     y::Array{T}, x::Array{T}, weight::Array{T}, bias::Union{Vector{T},Nothing}, c::Correlation, memory::Memory,
 ) where {T}
     p = PaddedPlane(c)
-    rows = WideRows(p, c)
-    with_rooms(memory, T, p, rows, c, c.batch * c.groups, 1) do padded, wides, item
+    rows, starts = WideRows(p, c), start_place(bias)
+    GC.@preserve bias with_rooms(memory, T, p, rows, c, c.batch * c.groups, 1) do padded, wides, item
         group = item % c.groups
         for output in 0:(c.outputs - 1)
-            start = bias === nothing ? zero(T) : @inbounds bias[group * c.outputs + output + 1]
-            fill_elements!(wide_at(wides, rows, output), p.span, start)
+            fill_elements!(wide_at(wides, rows, output), p.span, start_at(starts, group * c.outputs + output))
         end
         for input in 0:(c.inputs - 1)
             lay_out!(padded, p, plane_at(x, c.from, item * c.inputs + input))
@@ -156,20 +55,23 @@ function correlate_planes!(
     return y
 end
 
-function spread_planes!(x::Array{T}, y::Array{T}, weight::Array{T}, c::Correlation, memory::Memory) where {T}
+function spread_planes!(
+    x::Array{T}, y::Array{T}, weight::Array{T}, bias::Union{Vector{T},Nothing}, c::Correlation, memory::Memory,
+) where {T}
     p = PaddedPlane(c)
-    rows = WideRows(p, c)
-    with_rooms(memory, T, p, rows, c, c.batch * c.groups, 1) do padded, wides, item
+    rows, starts = WideRows(p, c), start_place(bias)
+    GC.@preserve bias with_rooms(memory, T, p, rows, c, c.batch * c.groups, 1) do padded, wides, item
+        group = item % c.groups
         for output in 0:(c.outputs - 1)
             widen!(wide_at(wides, rows, output), plane_at(y, c.to, item * c.outputs + output), rows)
         end
         for input in 0:(c.inputs - 1)
-            fill_elements!(padded, length(p), zero(T))
+            fill_elements!(padded, length(p), start_at(starts, group * c.inputs + input))
             for output in 0:(c.outputs - 1)
-                kernel = kernel_at(weight, c, item % c.groups, input, output)
+                kernel = kernel_at(weight, c, group, input, output)
                 spread_windows!(padded, wide_at(wides, rows, output), kernel, p)
             end
-            take_in!(plane_at(x, c.from, item * c.inputs + input), p, padded)
+            take_out!(plane_at(x, c.from, item * c.inputs + input), p, padded)
         end
     end
     return x
@@ -223,14 +125,14 @@ plane_at(x::Array{T}, size::Tuple{Int,Int}, k::Int) where {T} = pointer(x) + k *
 kernel_at(weight::Array{T}, c::Correlation, group::Int, input::Int, output::Int) where {T} =
     pointer(weight) + ((group * c.outputs + output) * c.inputs + input) * prod(c.windows.kernel) * sizeof(T)
 
-function fill_elements!(place::Ptr{T}, n::Int, value::T) where {T}
+function fill_elements!(place::Ptr{T}, n::Int, value) where {T}
     @simd ivdep for i in 1:n
         unsafe_store!(place, value, i)
     end
 end
 
-# Taps are taken up to three at a time, since that is less to load and to store than one by one. In formulas `k` goes over the
-# elements of a window, and `i` over the windows.
+# Taps are taken up to three at a time, since that is less to load and to store than one by one. In formulas `k` goes over
+# the elements of a window, and `i` over the windows.
 
 "The last of the taps from the `k`-th on to be taken together: three, as long as they are not `far` apart."
 function last_together(p::PaddedPlane, k::Int, far::Int)

@@ -55,9 +55,9 @@ end
 """
     map_tensors(path) -> (tensors::Dict{String,Array}, metadata::Dict{String,String})
 
-As `read_tensors`, with arrays that are the file's own pages, read when they are looked at, but for small ones. Writing to one
-changes memory and not the file, which has to stay as long as it is while they are in use. A file that can't be opened for
-writing, which Mmap wants for that, is read instead.
+As `read_tensors`, with arrays that are the file's own pages, read when they are looked at, but for small ones. Writing to
+one changes memory and not the file, which has to stay as long as it is while they are in use. A file that can't be opened
+for writing, which Mmap wants for that, is read instead.
 """
 function map_tensors(path::AbstractString)
     element = "file '$path'"

@@ -100,7 +100,7 @@ def tensor(name: str) -> str:
 
 
 Fault = tuple[Callable[[bytes], bytes], str | None]
-"""How a sound file is spoiled, and what a refusal's element says after the file (None: some tensor)."""
+"""How a sound file is spoiled, and what a refusal's element says after the file (None: some tensor, the same twice)."""
 
 
 def container_faults(weight: str) -> dict[str, Fault]:
@@ -127,6 +127,18 @@ def container_faults(weight: str) -> dict[str, Fault]:
         "header with a leading zero": (with_text(lambda text: text.replace('"shape": [2]', '"shape": [02]')), ", header"),
         "header with a long number": (
             with_text(lambda text: text.replace('"shape": [2]', f'"shape": [{10**30}]')),
+            ", header",
+        ),
+        "header nested a little": (
+            with_text(lambda text: text.replace('"shape": [2]', f'"shape": {"[" * 16}{"]" * 16}')),
+            ", header",
+        ),
+        "header with a surrogate in a list": (
+            with_text(lambda text: text.replace('"shape": [2]', '"shape": ["\\ud800"]')),
+            ", header",
+        ),
+        "header with a number near 0": (
+            with_text(lambda text: text.replace('"shape": [2]', '"shape": [1e-400]')),
             ", header",
         ),
         "a tensor twice": (twice(weight), ", header"),
@@ -156,6 +168,12 @@ def container_faults(weight: str) -> dict[str, Fault]:
         "a negative shape": (with_tensor(weight, shape=[-2, -3]), tensor(weight)),
         "a shape of truth values": (with_tensor(weight, shape=[True, 6]), tensor(weight)),
         "a shape that overflows": (with_tensor(weight, shape=[2**62, 2**62]), tensor(weight)),
+        "an offset of -0": (with_text(lambda text: text.replace('"data_offsets": [0,', '"data_offsets": [-0,')), None),
+        "strides that overflow": (with_tensor(weight, shape=[2**40, 0, 2**40]), tensor(weight)),
+        "unknown dtypes": (
+            with_header(lambda header: [header[name].update(dtype="F99") for name in header if "/" in name]),
+            None,
+        ),
         "a shape of many axes": (with_tensor(weight, shape=[1] * 40 + [6]), tensor(weight)),
         "a tensor that is a list": (with_header(lambda header: header.__setitem__(weight, [])), tensor(weight)),
         "metadata that is a list": (with_header(lambda header: header.__setitem__("__metadata__", [])), ", metadata"),

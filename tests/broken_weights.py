@@ -22,6 +22,20 @@ def with_number(name: str, number: float) -> Callable[[bytes], bytes]:
     return spoil
 
 
+def without(name: str, aliases: dict[str, str]) -> Callable[[bytes], bytes]:
+    """A tensor taken out, and these aliases."""
+
+    def spoil(data: bytes) -> bytes:
+        header, tensors = split(data)
+        start, stop = header.pop(name)["data_offsets"]
+        for other, info in header.items():
+            if other != "__metadata__":
+                info["data_offsets"] = [at - (stop - start) * (at >= stop) for at in info["data_offsets"]]
+        return fields(lambda found: found.update(aliases=aliases))(joined(header, tensors[:start] + tensors[stop:]))
+
+    return spoil
+
+
 def path_trick(name: str) -> Fault:
     return renamed(WEIGHT, name), tensor(name)
 
@@ -57,6 +71,17 @@ BROKEN: dict[str, Fault] = {
     "aliases in a list": (fields(lambda found: found.update(aliases=["a"])), ", metadata, aliases"),
     "an alias of nothing": (fields(lambda found: found.update(aliases={"g/w": "f/none"})), ", alias 'g/w'"),
     "an alias of an alias": (fields(lambda found: found.update(aliases={"g/w": "h/w", "h/w": "g/w"})), ", alias 'g/w'"),
+    "an alias that is a way out": (fields(lambda found: found.update(aliases={"../w": WEIGHT})), ", alias '../w'"),
+    "an alias too many": (fields(lambda found: found.update(aliases={"g/w": WEIGHT})), ", aliases"),
+    "an alias of another shape": (without(BIAS, {BIAS: WEIGHT}), ", aliases"),
+    "an alias of another's": (without(BIAS, {BIAS: "g/2.bias"}), ", aliases"),
+    "an identity that is a number": (fields(lambda found: found.update(diagram=5)), ", metadata, diagram"),
+    "a tensor too few": (without(WEIGHT, {}), tensor(WEIGHT)),
+    "another's tensor": (renamed(WEIGHT, "F/0.weight"), tensor("F/0.weight")),
+    "more than one number that is none": (
+        lambda data: with_number("g/2.weight", float("nan"))(with_number(BIAS, float("inf"))(data)),
+        tensor(BIAS),
+    ),
     "an alias that is there": (fields(lambda found: found.update(aliases={BIAS: WEIGHT})), f", alias '{BIAS}'"),
     "an alias without a path": (fields(lambda found: found.update(aliases={"g": WEIGHT})), ", alias 'g'"),
     "a dtype of half the width": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -11,6 +12,7 @@ from bridge.diagram.limits import MAX_FILE_BYTES
 from bridge.diagram.messages import element
 from bridge.errors import FileError
 from bridge.schema.forms import check_size, from_bytes, from_json, from_text, to_bytes, to_json, to_text
+from bridge.schema.opened import opened
 from bridge.schema.replace import replaced
 from bridge.schema.tensor_header import DIAGRAM_KEY, read_header
 
@@ -46,11 +48,8 @@ def load(path: str | PathLike[str]) -> Diagram:
     where, suffix = described(path, READ)
     if suffix == ".safetensors":
         return from_bytes(inside(path, where), f"{where}, diagram")
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise FileError(where, "a file that can be read", error.strerror or str(error)) from None
+    with opened(path, where) as file:
+        data = file.read(MAX_FILE_BYTES + 1)
     check_size(where, len(data))
     if suffix == ".pb":
         return from_bytes(data, where)
@@ -66,10 +65,9 @@ def inside(path: str | PathLike[str], where: str) -> bytes:
     _, metadata = read_header(path)
     if DIAGRAM_KEY not in metadata:
         raise FileError(f"{where}, metadata", f"'{DIAGRAM_KEY}'", "none")
-    try:
-        data = bytes.fromhex(metadata[DIAGRAM_KEY])
-    except ValueError:
-        raise FileError(f"{where}, metadata", f"'{DIAGRAM_KEY}' in hexadecimal", "something else") from None
+    if not re.fullmatch("(?:[0-9a-fA-F]{2})*", metadata[DIAGRAM_KEY]):
+        raise FileError(f"{where}, metadata", f"'{DIAGRAM_KEY}' in hexadecimal", "something else")
+    data = bytes.fromhex(metadata[DIAGRAM_KEY])
     check_size(where, len(data))
     return data
 

@@ -21,8 +21,12 @@ def replaced(path: str | PathLike[str], where: str) -> Iterator[Path]:
     If anything is raised, what was written is removed and `path` is as before. Raises FileError about `where` for a path
     that can't be written.
     """
-    target = Path(path).resolve()  # a link stays a link
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    expected = "a path that can be written"
+    try:
+        target = Path(path).resolve()  # a link stays a link
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL, no name
+        raise FileError(where, expected, str(error)) from None
     try:
         try:
             partial.open("xb").close()
@@ -37,4 +41,4 @@ def replaced(path: str | PathLike[str], where: str) -> Iterator[Path]:
                 partial.unlink()
             raise
     except OSError as error:
-        raise FileError(where, "a path that can be written", error.strerror or str(error)) from None
+        raise FileError(where, expected, error.strerror or str(error)) from None

@@ -16,10 +16,9 @@ function save_checkpoint(path::AbstractString, o::Objective, optimizer::Union{Op
                          epoch::Integer = 0, position::Integer = 0, seed::Integer = 0)
     key(v) = (v.component, v.path)
     table(variables) = Dict{Tuple{String,String},Array}(key(v) => v.array for v in variables)
-    tied = [(v, owner) for (v, owner) in zip(o.parameters, o.parameters[o.owners]) if v !== owner]
     c = Checkpoint(diagram = identity(o.diagram), epoch = epoch, position = position, seed = seed % UInt64,
                    parameters = table(o.parameters[unique(o.owners)]), buffers = table(o.buffers),
-                   aliases = Dict{Tuple{String,String},Tuple{String,String}}(key(v) => key(owner) for (v, owner) in tied),
+                   aliases = tied_keys(o),
                    optimizer = optimizer === nothing ? "" : rule_name(optimizer.rule),
                    options = optimizer === nothing ? Dict{String,Any}() : rule_options(optimizer.rule),
                    slots = optimizer === nothing ? Dict{Tuple{String,String,String},Array}() : state_slots(optimizer))
@@ -35,22 +34,10 @@ Throws a `BridgeError` for a file that is damaged or no checkpoint, for one of a
 the objective's.
 """
 function load_checkpoint!(o::Objective, path::AbstractString)
-    c = read_checkpoint(path; diagram = identity(o.diagram))
-    changes = Pair{Array,Array}[]
-    for (variables, found, what) in ((o.parameters, c.parameters, "parameter"), (o.buffers, c.buffers, "buffer"))
-        for v in variables
-            where = "file '$path', $what '$(v.component)/$(v.path)'"
-            key = get(c.aliases, (v.component, v.path), (v.component, v.path))
-            haskey(found, key) || throw(BridgeError(where, "its values", "none"))
-            value = found[key]
-            eltype(value) === eltype(v.array) && size(value) == size(v.array) ||
-                throw(BridgeError(where, summary(v.array), summary(value)))
-            push!(changes, v.array => value)
-        end
-        extra = setdiff(keys(found), [get(c.aliases, (v.component, v.path), (v.component, v.path)) for v in variables])
-        isempty(extra) || throw(BridgeError("file '$path', $what '$(join(first(sort!(collect(extra))), '/'))'",
-                                            "one of the objective's", "none of them"))
-    end
+    c, file = read_checkpoint(path; diagram = identity(o.diagram)), "file '$path'"
+    require_aliases(o, c.aliases, file)
+    changes = [changes_to(o.parameters[unique(o.owners)], c.parameters, "parameters/", file)
+               changes_to(o.buffers, c.buffers, "buffers/", file)]
     foreach(((array, value),) -> copyto!(array, value), changes)
     return c
 end

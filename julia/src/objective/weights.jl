@@ -9,7 +9,8 @@ const DIAGRAM_KEY = "diagram_bridge.diagram"
     save_weights(path, objective)
 
 Save the parameters and buffers of every component, and the diagram, in a `.safetensors` file that Python reads too. The file
-is replaced as a whole or not at all.
+is replaced as a whole or not at all. Throws a `BridgeError` for a path that can't be written, and for what `load_weights!`
+would refuse: numbers that are not finite.
 
 ```jldoctest
 julia> using DiagramBridge
@@ -27,11 +28,11 @@ julia> two.parameters[1].array == one.parameters[1].array, load(path).name
 ```
 """
 function save_weights(path::AbstractString, o::Objective)
-    name(v::Variable) = "$(v.component)/$(v.path)"
-    foreach(v -> weight_key(name(v), "file '$path'"), Iterators.flatten((o.parameters, o.buffers)))
-    tensors = Dict{String,Array}(name(v) => v.array for v in Iterators.flatten((o.parameters[unique(o.owners)], o.buffers)))
-    pairs = zip(o.parameters, o.parameters[o.owners])
-    aliases = Dict{String,String}(name(v) => name(owner) for (v, owner) in pairs if v !== owner)
+    file, owned = "file '$path'", Iterators.flatten((o.parameters[unique(o.owners)], o.buffers))
+    tensors = Dict{String,Array}("$(v.component)/$(v.path)" => v.array for v in owned)
+    aliases = Dict{String,String}(join(alias, '/') => join(owner, '/') for (alias, owner) in tied_keys(o))
+    require_finite(o, weight_arrays(tensors, file), file)
+    foreach(alias -> weight_key(alias, file, "alias"), sort!(collect(keys(aliases))))
     fields = Dict("version" => WEIGHTS_VERSION, "diagram" => identity(o.diagram), "aliases" => aliases)
     metadata = Dict(WEIGHTS_KEY => json(fields), DIAGRAM_KEY => bytes2hex(write_bytes(o.diagram)))
     return write_tensors(path, tensors, metadata)
@@ -42,27 +43,13 @@ end
 
 Put a file's parameters and buffers into an objective, whose diagram may be another one with the same components. Nothing is
 changed unless all of it fits. Throws a `BridgeError` for a file that is damaged or holds no weights, for numbers that are
-not finite, and for other tensors than the objective's.
+not finite (but in buffers of models that are not portable), and for other tensors than the objective's.
 """
 function load_weights!(o::Objective, path::AbstractString)
     file = "file '$path'"
     found, aliases = weights_in(path)
-    for (name, array) in found
-        require_finite(array, "$file, tensor '$(join(name, '/'))'")
-    end
-    changes, taken = Pair{Array,Array}[], Set{Tuple{String,String}}()
-    for v in Iterators.flatten((o.parameters, o.buffers))
-        key = get(aliases, (v.component, v.path), (v.component, v.path))
-        element = "$file, tensor '$(join(key, '/'))'"
-        haskey(found, key) || throw(BridgeError(element, summary(v.array), "none"))
-        value = found[key]
-        eltype(value) === eltype(v.array) && size(value) == size(v.array) ||
-            throw(BridgeError(element, summary(v.array), summary(value)))
-        push!(taken, key)
-        push!(changes, v.array => value)
-    end
-    extra = sort!(collect(setdiff(keys(found), taken)))
-    isempty(extra) || throw(BridgeError("$file, tensor '$(join(first(extra), '/'))'", "none", summary(found[first(extra)])))
+    changes = changes_to(o, found, aliases, file)
+    require_finite(o, found, file)
     foreach(((array, value),) -> copyto!(array, value), changes)
     return nothing
 end
@@ -71,8 +58,8 @@ end
     read_weights(path) -> Dict{Tuple{String,String},Array}
 
 The tensors of a file of weights by component and path, with their axes reversed; those that are shared, under each of
-their names. They are mapped into memory where the file can be opened for writing (which changes memory and never the file),
-and copied otherwise. Throws a `BridgeError` as `load_weights!` does, but for numbers that are not finite.
+their names. Large ones are mapped into memory where the file can be opened for writing (which changes memory and never the
+file), and copied otherwise. Throws a `BridgeError` as `load_weights!` does, but for numbers that are not finite.
 """
 function read_weights(path::AbstractString)
     found, aliases = weights_in(path)
@@ -86,32 +73,40 @@ function weights_in(path::AbstractString)
     file = "file '$path'"
     tensors, metadata = map_tensors(path)
     fields = read_fields(metadata, WEIGHTS_KEY, WEIGHTS_VERSION, WEIGHTS_FIELDS, "$file, metadata")
-    found = Dict{Tuple{String,String},Array}(weight_key(name, file) => array for (name, array) in tensors)
-    aliases = Dict{Tuple{String,String},Tuple{String,String}}()
-    for (alias, owner) in sort!(collect(fields["aliases"]))
-        one, two = alias_keys(alias, owner, found, file)
-        aliases[one] = two
-    end
-    return found, aliases
+    is_identity(fields["diagram"]) ||
+        throw(BridgeError("$file, metadata, diagram", "64 hexadecimal digits", "something else"))
+    found = weight_arrays(tensors, file)
+    named = sort!(collect(fields["aliases"]))
+    foreach(((alias, _),) -> weight_key(alias, file, "alias"), named)
+    return found, Dict(alias_keys(alias, owner, found, file) for (alias, owner) in named)
 end
 
-function weight_key(name::String, file::String)
+weight_arrays(tensors::Dict{String,Array}, file::String) =
+    Dict{Tuple{String,String},Array}(weight_key(name, file) => tensors[name] for name in sort!(collect(keys(tensors))))
+
+function weight_key(name::String, file::String, kind = "tensor")
     component, path = (split(name, '/', limit = 2)..., "")
     is_name(component) && all(is_name, split(path, '.')) ||
-        throw(BridgeError("$file, tensor '$name'", "a name such as <component>/<path>", "another one"))
+        throw(BridgeError("$file, $kind '$name'", "a name such as <component>/<path>", "another one"))
     return String(component), String(path)
 end
 
-function require_finite(array::Array, element::String)
-    eltype(array) <: AbstractFloat || return nothing
-    place = findfirst(!isfinite, array)
-    place === nothing || throw(BridgeError(element, "finite numbers", string(array[place])))
+"Refuse infinities and NaN in parameters, and in the buffers of portable components; a mask of a model's own may have them."
+function require_finite(o::Objective, found::Dict{Tuple{String,String},Array}, file::String)
+    portable = Set(c.name for c in o.diagram.components if c.body isa LayerGraph)
+    free = Set((v.component, v.path) for v in o.buffers if !(v.component in portable))
+    for key in sort!(collect(setdiff(keys(found), free)))
+        array = vec(found[key])
+        place = eltype(array) <: AbstractFloat ? findfirst(!isfinite, array) : nothing
+        place === nothing ||
+            throw(BridgeError("$file, tensor '$(join(key, '/'))'", "finite numbers", string(array[place])))
+    end
     return nothing
 end
 
 "The bytes of the diagram in a file of weights."
 function diagram_inside(path::AbstractString, where::AbstractString)
-    metadata = last(map_tensors(path))
+    metadata = read_metadata(path)
     haskey(metadata, DIAGRAM_KEY) || refuse_file("$where, metadata", "'$DIAGRAM_KEY'", "none")
     text = metadata[DIAGRAM_KEY]
     iseven(length(text)) && occursin(r"\A[0-9a-fA-F]*\z", text) ||

@@ -73,13 +73,7 @@ Diagram("empty"): 0 spaces, 0 arrows, 0 terms, 0 agreements
 function load(path::AbstractString)
     where, suffix = described(path, ".pb", ".safetensors")
     suffix == ".safetensors" && return read_bytes(diagram_inside(path, where), "$where, diagram")
-    bytes = try
-        open(file -> read(file, MAX_FILE_BYTES + 1), path)
-    catch e
-        e isa SystemError || e isa Base.IOError || rethrow()
-        refuse_file(where, "a file that can be read", sprint(showerror, e))
-    end
-    return read_bytes(bytes, where)
+    return read_bytes(open_regular(file -> read(file, MAX_FILE_BYTES + 1), path, where), where)
 end
 
 """
@@ -89,18 +83,5 @@ Write a diagram to a `.pb` file, which is replaced as a whole or not at all.
 """
 function save(path::AbstractString, d::Diagram)
     where, bytes = first(described(path, ".pb")), write_bytes(d)
-    target = ispath(path) ? realpath(path) : abspath(path) # a link stays a link
-    try
-        partial = tempname(dirname(target))
-        try
-            write(partial, bytes)
-            mv(partial, target; force = true)
-        finally
-            rm(partial; force = true)
-        end
-    catch e
-        e isa SystemError || e isa Base.IOError || rethrow()
-        refuse_file(where, "a path that can be written", sprint(showerror, e))
-    end
-    return nothing
+    return replace_file(file -> write_all(file, bytes), path, where)
 end

@@ -71,18 +71,16 @@ function read_checkpoint(path::AbstractString; diagram::Union{String,Nothing} = 
     tensors, metadata = read_tensors(path)
     file = "file '$path'"
     fields = checkpoint_fields(metadata, file)
-    if diagram !== nothing && fields["diagram"] != diagram
-        throw(BridgeError("$file, diagram", "the identity $diagram", fields["diagram"]))
-    end
     optimizer, options = optimizer_fields(fields["optimizer"], "$file, optimizer")
     c = Checkpoint(
         diagram = fields["diagram"], epoch = fields["epoch"], position = fields["position"],
         seed = UInt64(fields["seed"]), optimizer = optimizer, options = options,
     )
-    foreach(((name, array),) -> add_tensor!(c, name, array, file), tensors)
-    for (alias, owner) in fields["aliases"]
-        add_alias!(c, alias, owner, file)
+    foreach(name -> add_tensor!(c, name, tensors[name], file), sort!(collect(keys(tensors))))
+    for (alias, owner) in sort!(collect(fields["aliases"]))
+        push!(c.aliases, alias_keys(alias, owner, c.parameters, file))
     end
+    diagram in (nothing, c.diagram) || throw(BridgeError("$file, diagram", "the identity $diagram", c.diagram))
     return c
 end
 
@@ -90,7 +88,7 @@ function checkpoint_fields(metadata::Dict{String,String}, file::String)
     element = "$file, metadata"
     fields = read_fields(metadata, CHECKPOINT_KEY, CHECKPOINT_VERSION, CHECKPOINT_FIELDS, element)
     check(name, fits, expected) = fits(fields[name]) || throw(BridgeError("$element, $name", expected, "something else"))
-    check("diagram", x -> x isa String && occursin(r"\A[0-9a-f]{64}\z", x), "64 hexadecimal digits")
+    check("diagram", is_identity, "64 hexadecimal digits")
     check("epoch", is_count, "a number from 0")
     check("position", is_count, "a number from 0")
     check("seed", x -> is_count(x) || x isa UInt64, "a number from 0 to 2^64 - 1")
@@ -134,12 +132,6 @@ function add_tensor!(c::Checkpoint, name::String, array::Array, file::String)
         end
         c.slots[key] = array
     end
-    return nothing
-end
-
-function add_alias!(c::Checkpoint, alias::String, owner::String, file::String)
-    one, two = alias_keys(alias, owner, c.parameters, file)
-    c.aliases[one] = two
     return nothing
 end
 

@@ -35,5 +35,8 @@ function alias_keys(alias::String, owner::String, found, file::String)
     if any(key -> "" in key, keys) || haskey(found, keys[1]) || !haskey(found, keys[2])
         throw(BridgeError("$file, alias '$alias'", "another name of a parameter of the file", "'$owner'"))
     end
-    return keys
+    return first(keys) => last(keys)
 end
+
+"Whether a value can be a diagram's identity."
+is_identity(value) = value isa String && occursin(r"\A[0-9a-f]{64}\z", value)

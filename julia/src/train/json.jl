@@ -99,7 +99,8 @@ function json_number(r::JSONReader)
     found = match(JSON_NUMBER, text)
     found !== nothing && found.match == text || fail(r, "a value")
     if found[1] === nothing && found[2] === nothing
-        value = something(tryparse(Int64, text), tryparse(UInt64, text), Some(nothing))
+        # −0 is none of the integers.
+        value = text == "-0" ? -0.0 : something(tryparse(Int64, text), tryparse(UInt64, text), Some(nothing))
     else
         value = tryparse(Float64, text)
     end

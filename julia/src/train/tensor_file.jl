@@ -10,6 +10,7 @@ const TENSOR_TYPES = (
 const TENSOR_TYPE_NAMES = join(map(first, TENSOR_TYPES), ", ")
 const MAX_HEADER = 100_000_000 # the format's own limit
 const MAX_TENSOR_AXES = 32
+const LEAST_MAPPED = 2^16 # bytes; a process can have some 65 000 mappings
 
 """
     read_tensors(path) -> (tensors::Dict{String,Array}, metadata::Dict{String,String})
@@ -20,27 +21,33 @@ damaged in any other way.
 """
 function read_tensors(path::AbstractString)
     element = "file '$path'"
-    isfile(path) || throw(BridgeError(element, "a file that can be read", "none"))
-    size = filesize(path)
+    return open_regular(io -> tensors_in(io, element, (bytes, data, layout) -> tensor(bytes, data, layout)), path, element)
+end
+
+"The metadata of a safetensors file, which is checked as a whole."
+function read_metadata(path::AbstractString)
+    element = "file '$path'"
+    return open_regular(io -> last(tensors_in(io, element, (bytes, data, layout) -> UInt8[])), path, element)
+end
+
+"The tensors that `make(bytes, data, layout)` gives of an open file, mapped while they are made, and its metadata."
+function tensors_in(io::IO, element::String, make)
+    size = filesize(io)
     size >= 8 || throw(BridgeError(element, "at least 8 bytes", "$size"))
-    bytes = open(io -> Mmap.mmap(io, Vector{UInt8}, size; shared = false), path)
+    bytes = Mmap.mmap(io, Vector{UInt8}, size; grow = false, shared = false)
     try
-        return tensors_of(bytes, element)
+        layouts, data, metadata = layouts_of(bytes, element)
+        return Dict{String,Array}(layout.name => make(bytes, data, layout) for layout in layouts), metadata
     finally
         finalize(bytes) # the mapping ends now, not when the garbage is collected
     end
 end
 
-function tensors_of(bytes::Vector{UInt8}, element::String)
-    layouts, data, metadata = layouts_of(bytes, element)
-    return Dict{String,Array}(layout.name => tensor(bytes, data, layout) for layout in layouts), metadata
-end
-
-"Where the tensors are, the number of bytes before them, and the metadata."
+"Where the tensors are, by name, the number of bytes before them, and the metadata."
 function layouts_of(bytes::Vector{UInt8}, element::String)
     header, data = read_header(bytes, element)
     metadata = metadata_of(pop!(header, "__metadata__", Dict{String,Any}()), element)
-    layouts = TensorLayout[TensorLayout(name, info, element) for (name, info) in header]
+    layouts = TensorLayout[TensorLayout(name, header[name], element) for name in sort!(collect(keys(header)))]
     check_layouts(layouts, length(bytes) - data, element)
     return layouts, data, metadata
 end
@@ -48,27 +55,23 @@ end
 """
     map_tensors(path) -> (tensors::Dict{String,Array}, metadata::Dict{String,String})
 
-As `read_tensors`, with arrays that are the file's own pages, read when they are looked at. Writing to one changes memory and
-not the file. A file that can't be opened for writing, which Mmap wants for that, is read instead.
+As `read_tensors`, with arrays that are the file's own pages, read when they are looked at, but for small ones. Writing to
+one changes memory and not the file, which has to stay as long as it is while they are in use. A file that can't be opened
+for writing, which Mmap wants for that, is read instead.
 """
 function map_tensors(path::AbstractString)
     element = "file '$path'"
-    isfile(path) || throw(BridgeError(element, "a file that can be read", "none"))
-    filesize(path) >= 8 || throw(BridgeError(element, "at least 8 bytes", "$(filesize(path))"))
-    io = try
-        open(path, "r+")
+    open_regular(_ -> can_be_written(path), path, element) || return read_tensors(path)
+    map_or_copy(io) = (bytes, data, layout) -> mapped_tensor(io, bytes, data, layout)
+    return open_regular(io -> tensors_in(io, element, map_or_copy(io)), path, element, "r+")
+end
+
+function can_be_written(path::AbstractString)
+    try
+        return open(_ -> true, path, "r+")
     catch e
         e isa SystemError || rethrow()
-        return read_tensors(path)
-    end
-    try
-        bytes = Mmap.mmap(io, Vector{UInt8}, filesize(path); shared = false)
-        layouts, data, metadata = layouts_of(bytes, element)
-        found = Dict{String,Array}(l.name => mapped_tensor(io, bytes, data, l) for l in layouts)
-        finalize(bytes)
-        return found, metadata
-    finally
-        close(io)
+        return false
     end
 end
 
@@ -93,6 +96,9 @@ function metadata_of(found, element::String)
     return Dict{String,String}(found)
 end
 
+"The bytes of a tensor whose axes of size 0 have size 1."
+extent(type::DataType, shape) = foldl((bytes, n) -> bytes * max(n, 1), shape, init = big(sizeof(type)))
+
 "Where a tensor's bytes are, counted from the end of the header, and what they are; the shape is row-major."
 struct TensorLayout
     name::String
@@ -114,9 +120,11 @@ function TensorLayout(name::String, info, file::String)
     shape, offsets = info["shape"], info["data_offsets"]
     shape isa Vector && length(shape) <= MAX_TENSOR_AXES && all(is_count, shape) ||
         throw(BridgeError(element, "a shape of at most $MAX_TENSOR_AXES sizes", "something else"))
+    type = last(TENSOR_TYPES[place])
+    extent(type, shape) < big(2)^63 || throw(BridgeError(element, "less than 2^63 bytes", "a shape of more"))
     offsets isa Vector && length(offsets) == 2 && all(is_count, offsets) && offsets[1] <= offsets[2] ||
         throw(BridgeError(element, "data_offsets that ascend", "something else"))
-    return TensorLayout(name, last(TENSOR_TYPES[place]), Vector{Int}(shape), offsets[1], offsets[2], element)
+    return TensorLayout(name, type, Vector{Int}(shape), offsets[1], offsets[2], element)
 end
 
 shown(found) = found isa String ? "'$found'" : "something else"
@@ -126,7 +134,7 @@ function check_layouts(layouts::Vector{TensorLayout}, available::Int, element::S
     at = 0
     for layout in layouts
         layout.start == at || throw(BridgeError(layout.element, "bytes from $at", "bytes from $(layout.start)"))
-        wanted = foldl(*, layout.shape, init = big(sizeof(layout.type)))
+        wanted = any(iszero, layout.shape) ? 0 : extent(layout.type, layout.shape)
         found = layout.stop - layout.start
         found == wanted || throw(BridgeError(layout.element, "$wanted bytes", "$found"))
         layout.stop <= available || throw(BridgeError(layout.element, "$wanted bytes", "the file's end"))
@@ -150,11 +158,11 @@ end
 
 function mapped_tensor(io::IO, bytes::Vector{UInt8}, data::Int, layout::TensorLayout)
     T, at = layout.type, data + layout.start
-    if T === Bool || layout.start == layout.stop || !iszero(at % sizeof(T))
+    if T === Bool || layout.stop - layout.start < LEAST_MAPPED || !iszero(at % sizeof(T))
         return tensor(bytes, data, layout)
     end
     dimensions = reverse(Tuple(layout.shape))
-    return Mmap.mmap(io, Array{T,length(dimensions)}, dimensions, at; shared = false)
+    return Mmap.mmap(io, Array{T,length(dimensions)}, dimensions, at; grow = false, shared = false)
 end
 
 """
@@ -196,41 +204,15 @@ function write_tensors(path::AbstractString, tensors::AbstractDict, metadata::Ab
     text = take!(header)
     length(text) <= MAX_HEADER ||
         throw(BridgeError("file '$path', header", "at most $MAX_HEADER bytes", "$(length(text))"))
-    replace_file(path) do io
-        write(io, htol(UInt64(length(text))), text)
-        foreach(((_, name),) -> write(io, tensors[name]), placed)
+    return replace_file(path, "file '$path'") do io
+        write_all(io, htol(UInt64(length(text))))
+        write_all(io, text)
+        foreach(((_, name),) -> write_all(io, tensors[name]), placed)
     end
-    return nothing
 end
 
 function type_place(name, array)
     place = array isa Array ? findfirst(pair -> last(pair) === eltype(array), TENSOR_TYPES) : nothing
     place === nothing && throw(BridgeError("tensor '$name'", "an Array of $TENSOR_TYPE_NAMES", string(typeof(array))))
     return place
-end
-
-"Write a new file beside `path` by calling `write_to` with it, and put it in `path`'s place once it is on the disk."
-function replace_file(write_to, path::AbstractString)
-    target = islink(path) ? realpath(path) : abspath(path) # a link stays a link
-    # No random name: the default generator is the caller's.
-    partial = joinpath(dirname(target), ".$(basename(target)).$(getpid())-$(time_ns())")
-    io = try
-        open(partial, "w")
-    catch e
-        e isa SystemError || rethrow()
-        throw(BridgeError("file '$path'", "a path that can be written", Base.Libc.strerror(e.errnum)))
-    end
-    try
-        write_to(io)
-        flush(io)
-        Sys.isunix() && ccall(:fsync, Cint, (Cint,), Base.fd(io))
-        close(io)
-        # `mv(force = true)` would remove the target first.
-        Base.Filesystem.rename(partial, target)
-    catch
-        close(io)
-        rm(partial, force = true)
-        rethrow()
-    end
-    return nothing
 end

@@ -242,5 +242,31 @@ STYLES: dict[str, Style] = {
     "copies in place": Style(lambda m, x: x.repeat_interleave(2, dim=1) * x.repeat_interleave(2, 1).exp()),
     "chosen places": Style(lambda m, x: x[:, [2, 0, 1]] + x.index_select(1, torch.tensor([4, 4, 3]))),
     "turned places": Style(lambda m, x: torch.roll(x, (1, -2), dims=(1, 2)) - x),
+    "resized to any size": Style(
+        lambda m, x: F.interpolate(x, (7, 5), mode="bilinear") + F.interpolate(x, size=(7, 5)), ((2, 4, 3),)
+    ),
+    "resized by any factor": Style(
+        lambda m, x: F.interpolate(x, scale_factor=1.7, mode="bicubic") * F.interpolate(x, scale_factor=1.7).tanh(),
+        ((2, 4, 3),),
+    ),
+    "edges that go on": Style(
+        lambda m, x: m.c(F.pad(x, (1, 0, 2, 1), mode="reflect")) + m.c(F.pad(x, (1, 0, 2, 1), mode="replicate")),
+        ((2, 4, 3),),
+        lambda: {"c": nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular")},
+    ),
+    "edges cut off": Style(lambda m, x: F.pad(x, (-1, 2, 0, -1)), ((2, 4, 3),)),
+    "a matrix that stays": Style(lambda m, x: x @ m.a, parts=lambda: {"a": torch.randn(8, 3)}),
+    "a learned state": Style(
+        lambda m, x: m.lstm(x, (m.h.expand(-1, len(x), -1).contiguous(), m.c.repeat(1, x.size(0), 1)))[0],
+        parts=lambda: {"lstm": nn.LSTM(8, 3, 2, batch_first=True), "h": dense(2, 1, 3), "c": dense(2, 1, 3)},
+    ),
+    "a table of distances": Style(
+        masked(lambda m, s: s + m.table[m.places.view(-1)].view(T, T, 2).permute(2, 0, 1)),
+        parts=lambda: {**packed(), "table": dense(9, 2), "places": torch.arange(T)[:, None] - torch.arange(T) + T - 1},
+    ),
+    "a mask that is looked at": Style(
+        lambda m, x: m.e(x, torch.full((T, T), -math.inf, dtype=x.dtype).triu(1)),
+        parts=lambda: {"e": nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 9, 0.0, batch_first=True), 1)},
+    ),
     "windows to the end": Style(lambda m, x: F.max_pool1d(x, 2, 2, ceil_mode=True)),
 }

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind
+from torch.nn.modules import transformer
 from torch.utils._pytree import tree_leaves
 
 from bridge.errors import PortError
@@ -115,13 +116,18 @@ def _refusal(error: Exception) -> PortError:
 
 @contextmanager
 def _whole_attention() -> Iterator[None]:
-    """Without the fused kernels that nn.MultiheadAttention and nn.TransformerEncoder take in test mode."""
-    before = torch.backends.mha.get_fastpath_enabled()
+    """Without the fused kernels that nn.MultiheadAttention and nn.TransformerEncoder take in test mode.
+
+    And without nn.TransformerEncoder's look at the numbers of a mask, whose answer only chooses among kernels.
+    """
+    before, detect = torch.backends.mha.get_fastpath_enabled(), transformer._detect_is_causal_mask
     torch.backends.mha.set_fastpath_enabled(False)
+    transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: is_causal is True
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+        transformer._detect_is_causal_mask = detect
 
 
 @contextmanager

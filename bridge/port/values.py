@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from bridge.diagram.names import is_name
-from bridge.port.arrangement import BATCH
+from bridge.port.arrangement import BATCH, Arrangement, group
 from bridge.port.sizes import ONE, Size
 from bridge.port.sketch import Value
 from bridge.port.traced import Known, Laid, Masked, Spread, Traced
@@ -16,7 +18,7 @@ from bridge.port.translation import Translation
 from bridge.port.weights import Weight
 from bridge.torch.batch import DTYPES
 
-__all__ = ["MASKED", "by_itself", "with_mask", "with_value"]
+__all__ = ["MASKED", "by_itself", "times_constant", "with_mask", "with_value"]
 
 MASKED = -9000.0
 """Scores from here down have no share in a softmax: e to this power is 0 in float64."""
@@ -59,6 +61,24 @@ def by_itself(t: Translation, x: Weight | Known | Spread) -> Laid:
     zeros = t.fresh(_zeros(t, [int(size) for size in shape]))
     made = t.laid(with_value(t, "add", zeros, value))
     return made if isinstance(x, Spread) else replace(made, arrangement=made.arrangement.removed_batch())
+
+
+def times_constant(t: Translation, x: Laid, axis: int, matrix: Tensor) -> Laid:
+    """Along an axis of fixed size n, what a constant matrix (n, m) makes of it."""
+    count = len(x.shape)
+    order = [*(k for k in range(count) if k != axis), axis]
+    laid = t.settled(t.permuted(x, order))
+    if BATCH in laid.arrangement.axes[-1]:
+        t.refuse_mixing(f"a product over axis {axis} of {t.describe(x)}")
+    shape = laid.value.shape
+    t.require(all(isinstance(size, int) for size in shape), "fixed sizes beside a constant matrix", t.describe(x))
+    (n, m), rows = matrix.shape, math.prod(int(size) for size in shape[:-1])
+    known = t.settled(by_itself(t, Known(matrix, label="matrix")))
+    made = t.one("matmul", [t.reshape(laid.value, (rows, n)), known.value], (rows, m))
+    last, arrangement = group(Size(m)), laid.arrangement
+    value = t.reshape(made, (*shape[:-1], m))
+    made_of = Arrangement((*arrangement.axes[:-1], last), (*arrangement.sample[:-1], last))
+    return t.permuted(Laid(value, made_of), [order.index(k) for k in range(count)])
 
 
 def _zeros(t: Translation, shape: Sequence[int]) -> Value:

@@ -13,7 +13,7 @@ from bridge.port.sizes import ONE, Size
 from bridge.port.sketch import Value
 from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
 from bridge.port.translation import Translation, batch_place, sample_shape
-from bridge.port.values import with_value
+from bridge.port.values import times_constant, with_value
 from bridge.port.weights import Weight
 from bridge.torch.batch import DTYPES
 
@@ -145,6 +145,8 @@ def divide(t: Program, a: Arguments) -> Traced:
 def matmul(t: Program, a: Arguments) -> Traced:
     """The product of matrices in the last two axes; with a parameter (inputs, outputs) on the right it is a linear layer."""
     x, y = a["self"], next(a[name] for name in ("other", "mat2", "vec") if name in a)
+    if isinstance(y, Known) and y.tensor.dim() == 2:
+        return times_constant(t, t.laid(x), len(t.laid(x).shape) - 1, y.tensor)
     if isinstance(y, Weight):
         return _times_parameter(t, t.laid(x), y)
     if isinstance(x, Weight):

@@ -260,6 +260,12 @@ STYLES: dict[str, Style] = {
         lambda m, x: m.lstm(x, (m.h.expand(-1, len(x), -1).contiguous(), m.c.repeat(1, x.size(0), 1)))[0],
         parts=lambda: {"lstm": nn.LSTM(8, 3, 2, batch_first=True), "h": dense(2, 1, 3), "c": dense(2, 1, 3)},
     ),
+    "a learned state before words": Style(
+        lambda m, x: m.lstm(m.words(x.t()), (m.h.expand(-1, len(x), -1), m.c.repeat(1, x.size(0), 1)))[0].transpose(0, 1),
+        ((T,),),
+        lambda: {"words": nn.Embedding(7, 4), "lstm": nn.LSTM(4, 3, 2), "h": dense(2, 1, 3), "c": dense(2, 1, 3)},
+        frozenset({0}),
+    ),
     "a table of distances": Style(
         masked(lambda m, s: s + m.table[m.places.view(-1)].view(T, T, 2).permute(2, 0, 1)),
         parts=lambda: {**packed(), "table": dense(9, 2), "places": torch.arange(T)[:, None] - torch.arange(T) + T - 1},

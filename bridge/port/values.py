@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bridge.diagram.names import is_name
 from bridge.port.arrangement import BATCH, Arrangement, group
-from bridge.port.sizes import ONE, Size
+from bridge.port.sizes import BATCH_SIZE, ONE, Size
 from bridge.port.sketch import Value
 from bridge.port.traced import Known, Laid, Masked, Spread, Traced
 from bridge.port.translation import Translation
@@ -56,9 +56,11 @@ def by_itself(t: Translation, x: Weight | Known | Spread) -> Laid:
     """
     value = x.weight if isinstance(x, Spread) else x
     own = tuple(value.tensor.shape) if isinstance(value, Known) else value.shape
-    shape = tuple(size.axis for size in x.shape[1:]) if isinstance(x, Spread) else own
+    place = x.shape.index(BATCH_SIZE) if isinstance(x, Spread) else 0
+    shape = own if not isinstance(x, Spread) else tuple(size.axis for k, size in enumerate(x.shape) if k != place)
     t.require(all(isinstance(size, int) for size in shape), "a parameter or constant of fixed sizes", shape)
-    zeros = t.fresh(_zeros(t, [int(size) for size in shape]))
+    order = [*range(1, place + 1), 0, *range(place + 1, len(shape) + 1)]
+    zeros = t.permuted(t.fresh(_zeros(t, [int(size) for size in shape])), order)
     made = t.laid(with_value(t, "add", zeros, value))
     return made if isinstance(x, Spread) else replace(made, arrangement=made.arrangement.removed_batch())
 

@@ -30,10 +30,10 @@ def moved(change: Any) -> Operator:
         if number is not None:
             made = [Filled(shape, number) for shape in t.shapes]
             return made if t.returns_list() else made[0]
-        if isinstance(x, (Weight, Known)) and t.shapes[0][:1] == (BATCH_SIZE,):
-            shape = tuple(x.tensor.shape) if isinstance(x, Known) else x.shape
+        if isinstance(x, (Weight, Known)) and BATCH_SIZE in t.shapes[0]:
+            shape, place = tuple(x.tensor.shape) if isinstance(x, Known) else x.shape, t.shape.index(BATCH_SIZE)
             own = (1,) * (len(t.shape) - len(shape)) + shape
-            t.require(own[0] == 1, "a value that is the same for each sample", f"one of shape {shape}")
+            t.require(own[place] == 1, "a value that is the same for each sample", f"one of shape {shape}")
             return Spread(x, t.shape)
         if isinstance(x, Weight) and not any(size.variables for shape in t.shapes for size in shape):
             moves = rearranged(t, x, {name: _plain(value) for name, value in a.items() if name != "self"})
@@ -176,6 +176,10 @@ def select(t: Translation, x: Traced, axis: int, index: int) -> Traced:
     """One place along an axis, which goes away."""
     if isinstance(x, Filled):
         return Filled((*x.shape[:axis], *x.shape[axis + 1 :]), x.number)
+    if isinstance(x, Spread) and isinstance(x.weight, Weight) and x.shape[axis] != BATCH_SIZE:
+        own = (1,) * (len(x.shape) - len(x.weight.shape)) + x.weight.shape
+        chosen = x.weight.rearranged(lambda numbers: numbers.reshape(own).select(axis, min(index, own[axis] - 1)))
+        return Spread(chosen, (*x.shape[:axis], *x.shape[axis + 1 :]))
     if isinstance(x, Stacked):
         if axis == x.axis:
             return x.parts[index]
@@ -360,7 +364,7 @@ def unbind(t: Program, a: Arguments, x: Traced) -> Any:
 
 def places(t: Translation, x: Traced, axis: int) -> list[Traced]:
     """Every place along an axis, which goes away."""
-    if isinstance(x, Filled) or (isinstance(x, Stacked) and axis == x.axis):
+    if isinstance(x, (Filled, Spread)) or (isinstance(x, Stacked) and axis == x.axis):
         count = len(x.parts) if isinstance(x, Stacked) else x.shape[axis].number
         return [select(t, x, axis, index) for index in range(count)]
     laid = t.laid(x)

@@ -113,6 +113,15 @@ def cells(m: Any, x: Tensor, start: Tensor) -> Tensor:
     return torch.stack(outputs, 1)
 
 
+def written(m: Any, x: Tensor) -> Tensor:
+    outputs, state = torch.zeros(x.size(0), x.size(1) + 1, 2, dtype=x.dtype), None
+    for t in range(x.size(1)):
+        state = m.cell(x[:, t, :], state)
+        outputs[:, t] = m.out(state)
+    outputs[:, 0, :] = outputs[:, 1] * 2
+    return outputs
+
+
 def dense(*sizes: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(sizes))
 
@@ -195,6 +204,7 @@ STYLES: dict[str, Style] = {
         ((3, 4), (5,)),
         lambda: {"lstm": nn.LSTMCell(4, 5), "gru": nn.GRUCell(5, 3), "rnn": nn.RNNCell(3, 2, bias=False)},
     ),
+    "steps written into zeros": Style(written, ((4, 3),), lambda: {"cell": nn.GRUCell(3, 5), "out": nn.Linear(5, 2)}),
     "both directions": Style(lambda m, x: m.lstm(x.transpose(0, 1))[0].transpose(0, 1), **RECURRENT),
     "both directions' ends": Style(lambda m, x: torch.cat(list(m.lstm(x.transpose(0, 1))[1][0][-2:]), 1), **RECURRENT),
     "backwards by hand": Style(

@@ -286,10 +286,21 @@ def origin(node: fx.Node) -> Origin:
     """Where in the module an operator is."""
     stack = node.meta.get("nn_module_stack") or {"": ("", None)}
     module, _ = list(stack.values())[-1]
-    frames = re.findall(FRAME, node.meta.get("stack_trace") or "")
+    frames = re.findall(FRAME, node.meta.get("stack_trace") or _inner_trace(node))
     source = _user_line((file, int(line), code) for file, line, code in frames)
     name = str(node.target) if isinstance(node.target, torch._ops.OpOverload) else getattr(node.target, "__name__", "")
     return Origin(tuple(stack), module, name, source)
+
+
+def _inner_trace(node: fx.Node) -> str:
+    """Where the first operator is of a graph that an operator runs, such as that of a `with` block."""
+    owner = node.graph.owning_module
+    for given in node.args:
+        inner = getattr(owner, str(given.target), None) if isinstance(given, fx.Node) and given.op == "get_attr" else None
+        for part in inner.graph.nodes if isinstance(inner, fx.GraphModule) else ():
+            if part.meta.get("stack_trace"):
+                return str(part.meta["stack_trace"])
+    return ""
 
 
 FRAME = r'File "([^"]+)", line (\d+), in \S+\n\s+(.+)'

@@ -201,6 +201,30 @@ def test_a_script_reads_like_one(tmp_path: Path) -> None:
     assert "node" not in text and "graph" not in text and "bridge" in text.splitlines()[0]
 
 
+def test_modules_of_a_list_that_take_turns(tmp_path: Path) -> None:
+    """A list whose modules don't follow each other is taken apart; its sequences stay whole."""
+
+    class Turns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(2))
+            self.up = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for down, up in zip(self.down, self.up, strict=True):
+                x = x + up(down(x))
+            return x
+
+    ported = port.from_torch(Turns(), torch.zeros(1, 4))
+    d = bridge.Builder("turns")
+    x = d.space("x", k=4)
+    s = d.source("s", x=x)
+    d.agree(d.arrow("turn", x, x, ported.graph)(s.x), s.x, by=bridge.mse(), name="same")
+    text = port.export(d, tmp_path)[0].read_text()
+    assert text.count("= nn.Sequential(nn.Linear(4, 4), nn.Tanh())") == 2
+    assert "self.up_0(self.down_0(" in text and "self.up_1(self.down_1(" in text
+
+
 def test_what_can_not_be_exported(tmp_path: Path) -> None:
     d = bridge.Builder("mixed")
     x = d.space("x", k=2)

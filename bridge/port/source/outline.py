@@ -133,7 +133,7 @@ class _Builder:
             if isinstance(part, tuple):
                 leaving = [value for value in made if self._leaves(value, own, outputs)]
                 inner = self.branch(part, own, leaving)
-                taken, member, name = self._taken(own), _sequence(inner) or Instance(inner), part[-1]
+                taken, member, name = self._taken(own), _sequence(inner) or Instance(inner), "_".join(part[len(prefix) :])
             else:
                 node = self.graph.nodes[own[0]]
                 leaving, taken, member = made, list(node.inputs), self._leaf(own[0])
@@ -149,21 +149,20 @@ class _Builder:
         """Nodes by themselves, and the branches below `prefix` that are worth a class."""
         depth, at = len(prefix), places.start
         while at < places.stop:
-            stop = at + 1
-            inside = len(self.paths[at]) > depth + 1
-            head = self.paths[at][: depth + 1]
-            if inside:
-                while stop < places.stop and self.paths[stop][: depth + 1] == head and len(self.paths[stop]) > depth + 1:
-                    stop += 1
-                whole = sum(own[: depth + 1] == head for own in self.paths) == stop - at
-                held = sum(self._leaf(place).call is not None for place in range(at, stop))
-                if whole and held and stop - at > 1:
-                    yield head, range(at, stop)
-                    at = stop
-                    continue
-                stop = at + 1
-            yield None, range(at, stop)
-            at = stop
+            heads = (self.paths[at][:length] for length in range(depth + 1, len(self.paths[at])))
+            found = next(((head, own) for head in heads if (own := self._whole(head, at, places.stop))), None)
+            head, own = found or (None, range(at, at + 1))
+            yield head, own
+            at = own.stop
+
+    def _whole(self, head: tuple[str, ...], at: int, end: int) -> range | None:
+        """The nodes below a prefix, if they are several in a row from a place on, and one of them has a module."""
+        stop = at
+        while stop < end and self.paths[stop][: len(head)] == head and len(self.paths[stop]) > len(head):
+            stop += 1
+        whole = sum(own[: len(head)] == head for own in self.paths) == stop - at
+        held = any(self._leaf(place).call is not None for place in range(at, stop))
+        return range(at, stop) if whole and held and stop - at > 1 else None
 
     def _leaf(self, place: int) -> Leaf:
         node = self.graph.nodes[place]

@@ -54,6 +54,7 @@ bench: $(READY) julia
 	$(BIN)/python -m benchmarks.crossing --json
 	$(BIN)/python -m benchmarks.plan --json
 	$(BIN)/python -m benchmarks.scale --json
+	$(BIN)/python -m benchmarks.layers --json
 	$(BIN)/python -m benchmarks.flux --json || test $$? -eq 2 # there need not be a Flux
 
 # A Julia that is there already is used.

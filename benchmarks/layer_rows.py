@@ -151,6 +151,8 @@ ARITHMETIC = (
     row("subtract", layers.subtract(), SAMPLES, COLUMNS, COLUMNS, bound=ELEMENTWISE),
     row("divide", layers.divide(), SAMPLES, COLUMNS, COLUMNS, bound=ELEMENTWISE),
     row("add_repeated", layers.add(), SAMPLES, COLUMNS, (256, 1), bound=ELEMENTWISE),
+    # (Of a sum with a constant the gradient is no step of torch's at all, but the very tensor that it was given.)
+    row("constant", layers.constant(*COLUMNS, by="multiply"), SAMPLES, COLUMNS, bound=ELEMENTWISE),
     *(
         row(layer.operation, layer, SAMPLES, COLUMNS, bound=ELEMENTWISE)
         for layer in (layers.scale(0.5, 1.0), layers.power(3), layers.exp(), layers.abs(), layers.parameter(256, 64))

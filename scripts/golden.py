@@ -55,6 +55,7 @@ LAYERS: dict[str, Layer | LayerGraph] = {
     "reshape": layers.chain(layers.reshape(1, 3), layers.reshape(3)),
     "identity": layers.identity(),
     "parameter": layers.parameter(3, by="multiply", init="ones"),
+    "constant": layers.constant(3, by="multiply"),
     "scale": layers.scale(-0.5, 3),
     "power": layers.power(1.5),
     "exp": layers.exp(),

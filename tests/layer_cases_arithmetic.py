@@ -79,12 +79,26 @@ def parameter(draw: st.DrawFn, samples: int) -> Case:
     return Case(layers.parameter(*own, by=by, init=init), (Input(shape),), reference)
 
 
+@st.composite
+def constant(draw: st.DrawFn, samples: int) -> Case:
+    shape = draw(shapes())
+    own = tuple(draw(st.sampled_from([size, 1])) for size in shape)
+    by = draw(st.sampled_from(["add", "multiply"]))
+
+    def reference(call: Call) -> Tensor:
+        value = call.buffers["value"]
+        return call.inputs[0] + value if by == "add" else call.inputs[0] * value
+
+    return Case(layers.constant(*own, by=by), (Input(shape),), reference)
+
+
 CASES: dict[str, Cases] = {
     "add": add,
     "subtract": together(layers.subtract(), lambda call: call.inputs[0] - call.inputs[1]),
     "multiply": together(layers.multiply(), lambda call: math.prod(call.inputs)),
     "divide": together(layers.divide(), lambda call: call.inputs[0] / call.inputs[1], least=0.3),
     "parameter": parameter,
+    "constant": constant,
     "scale": scale,
     "power": power,
     "exp": elementwise(layers.exp(), torch.exp),

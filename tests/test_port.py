@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -78,7 +79,14 @@ REFUSED: dict[str, tuple[Any, list[Tensor], str, str]] = {
         "the same operators in train and test mode",
     ),
     "another number by mode": (lambda m, x: x * (2 if m.training else 3), [X], "aten.mul", "the same operators"),
-    "a constant": (lambda m, x: x + torch.arange(4.0), [X], "aten.add", "a mask"),
+    "a constant without bounds": (lambda m, x: x * torch.tensor([1, math.inf, 2, 3]), [X], "aten.mul", "finite numbers"),
+    "a constant for each sample": (lambda m, x: x + torch.ones(2, 1), [X], "", "a module that torch.export takes"),
+    "a condition": (lambda m, x: torch.where(x > 0, x, -x), [X], "aten.gt", "an operator of the portable layers"),
+    "a window beyond": (lambda m, x: F.max_pool1d(x[:, None], 3, 2, ceil_mode=True), [X], "aten.max_pool1d", "inside"),
+    "windows over each other": (lambda m, x: x.unfold(1, 2, 1), [X], "aten.unfold", "windows side by side"),
+    "letters twice": (lambda m, x: torch.einsum("bi,bj->ij", x, x), [X], "aten.einsum", "each sample by itself"),
+    "a largest sample": (lambda m, x: x.max(0, keepdim=True)[0] + x, [X], "aten.max", "each sample by itself"),
+    "the place of the largest": (lambda m, x: x.max(1)[1], [X], "getitem", "the values of a pooling alone"),
     "sizes that do not divide": (lambda m, x: x.view(3, -1), [X], "", "a module that torch.export takes"),
     "two dtypes": (lambda m, x, y: x.sum() + y.sum(), [X, X.double()], "", "inputs and parameters of float32"),
 }
@@ -102,7 +110,8 @@ def test_refusals_name_operator_and_line(name: str) -> None:
 def test_a_parameter_that_is_frozen_alone() -> None:
     module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     module[0].weight.requires_grad_(False)
-    with pytest.raises(PortError, match=r"parameter '0\.weight': expected parameters that all train, or none"):
+    expected = r"module '0', operator aten\.linear\.default: expected the weight to be a parameter that trains"
+    with pytest.raises(PortError, match=expected):
         port.from_torch(module, X)
     assert port.from_torch(module.requires_grad_(False), X).frozen
 

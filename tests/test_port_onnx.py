@@ -324,8 +324,9 @@ REFUSED: dict[str, tuple[str, Shape, dict[str, Any], str, str]] = {
     "an operator": ('a = Relu (x) y = Einsum <equation="ij->ji"> (a)', (4,), {}, "operator Einsum", "an operator that"),
     "erf": ("y = Erf (x)", (4,), {}, "operator Erf", "an operator that"),
     "the batch": ("y = Softmax <axis=0> (x)", (4,), {}, "operator Softmax", "each sample by itself"),
-    "a weight that is subtracted": ("y = Sub (x, b)", (4,), {"b": (4,)}, "operator Sub", "computed from the inputs"),
-    "ceil mode": ("y = MaxPool <kernel_shape=[2], ceil_mode=1> (x)", (2, 5), {}, "operator MaxPool", "windows inside"),
+    "ceil mode": (
+        "y = MaxPool <kernel_shape=[2], strides=[2], ceil_mode=1> (x)", (2, 5), {}, "operator MaxPool", "windows inside"
+    ),
     "another gru": (
         "a, h = GRU <hidden_size=2> (x, W, R) y = Squeeze (h, z)",
         (4, 3),

@@ -1,6 +1,20 @@
 """The portable layer set: the same function, parameters and gradients in every engine."""
 
-from bridge.layers.arithmetic import abs, add, divide, exp, log, matmul, multiply, parameter, power, scale, sqrt, subtract
+from bridge.layers.arithmetic import (
+    abs,
+    add,
+    constant,
+    divide,
+    exp,
+    log,
+    matmul,
+    multiply,
+    parameter,
+    power,
+    scale,
+    sqrt,
+    subtract,
+)
 from bridge.layers.attention import attention, multi_head_attention
 from bridge.layers.build import GraphBuilder, Value, chain
 from bridge.layers.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
@@ -52,6 +66,7 @@ __all__ = [
     "celu",
     "chain",
     "concat",
+    "constant",
     "conv1d",
     "conv2d",
     "conv_transpose1d",

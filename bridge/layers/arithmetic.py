@@ -29,6 +29,7 @@ __all__ = [
     "ROWS",
     "abs",
     "add",
+    "constant",
     "divide",
     "exp",
     "log",
@@ -80,6 +81,15 @@ def parameter(*shape: int, by: str = "add", init: str = "zeros") -> Layer:
     (('step', 4),)
     """
     return make("parameter", shape=shape, by=by, init=init)
+
+
+def constant(*shape: int, by: str = "add") -> Layer:
+    """x + value, or with `by="multiply"` x · value, of a buffer with as many axes as a sample, some of size 1.
+
+    Position encodings by sine and cosine (arXiv 1706.03762) are such, and masks. The value is zeros, or ones, until it is
+    loaded; training does not change it.
+    """
+    return make("constant", shape=shape, by=by)
 
 
 def scale(factor: float, shift: float = 0.0) -> Layer:
@@ -162,6 +172,11 @@ def parameter_value(values: Values) -> tuple[Parameter, ...]:
     return (Parameter("value", integers(values, "shape"), initial[str(values["init"])]),)
 
 
+def constant_value(values: Values) -> tuple[Parameter, ...]:
+    """The value, which changes nothing at first."""
+    return (Parameter("value", integers(values, "shape"), Constant(0.0 if values["by"] == "add" else 1.0)),)
+
+
 ROWS = (
     LayerDefinition("add", common_shape, kinds=two, more=True),
     LayerDefinition("subtract", common_shape, kinds=two),
@@ -176,6 +191,15 @@ ROWS = (
             AttributeDefinition("init", AttributeKind.TEXT, "zeros", one_of("zeros", "ones", "normal")),
         ),
         parameter_value,
+    ),
+    LayerDefinition(
+        "constant",
+        parameter_shapes,
+        (
+            AttributeDefinition("shape", AttributeKind.INTEGERS, None, ANY_SIZES),
+            AttributeDefinition("by", AttributeKind.TEXT, "add", one_of("add", "multiply")),
+        ),
+        buffers=constant_value,
     ),
     LayerDefinition(
         "scale",

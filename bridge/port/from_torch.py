@@ -96,12 +96,9 @@ def _float_type(module: nn.Module, inputs: Sequence[Value]) -> DataType:
 
 
 def _is_frozen(sources: Mapping[str, Weight]) -> bool:
-    parameters = {path: source.tensor for path, source in sources.items() if isinstance(source.tensor, nn.Parameter)}
-    trains = {path: parameter.requires_grad for path, parameter in parameters.items()}
-    if len(set(trains.values())) > 1:
-        still = next(path for path, train in trains.items() if not train)
-        raise PortError(f"parameter '{sources[still].name}'", "parameters that all train, or none", "one that does not")
-    return False in trains.values()
+    """Whether no parameter trains. (Where some do, the others are constants.)"""
+    parameters = [source.tensor for source in sources.values() if isinstance(source.tensor, nn.Parameter)]
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
 def _owned(sources: Mapping[str, Weight]) -> tuple[dict[str, Weight], Ties]:
@@ -113,6 +110,9 @@ def _owned(sources: Mapping[str, Weight]) -> tuple[dict[str, Weight], Ties]:
     ties: dict[str, str] = {}
     seen: dict[int, list[str]] = {}
     for path, weight in sources.items():
+        if weight.places is not None and len(weight.places.unique()) < weight.count:
+            expected = "a parameter each of whose numbers is used once"
+            raise PortError(f"parameter '{weight.name}'", expected, f"copies in '{path}'")
         for other in seen.setdefault(id(weight.tensor), []):
             if owned[other].same(weight):
                 ties[path] = other

@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from bridge.diagram.ir import DataType
 from bridge.errors import PortError
 from bridge.port.capture import Capture, origin
 from bridge.port.sizes import Size
 from bridge.port.sketch import Origin, Value
-from bridge.port.traced import Filled, Known, Laid, Spread, Stacked
+from bridge.port.traced import Flipped, Known, Laid, Masked, Traced
 from bridge.port.translation import Translation, sample_shape
+from bridge.port.values import with_mask
 from bridge.port.weights import Weight
 
 __all__ = ["Operator", "Program"]
@@ -40,12 +41,23 @@ class Program(Translation):
         self._memory: dict[fx.Node, fx.Node] = {}
         # What has several names in the module is called as `named_parameters` calls it.
         first = {id(tensor): name for name, tensor in (*module.named_parameters(), *module.named_buffers())}
-        for names, get in ((captured.parameters, module.get_parameter), (captured.buffers, module.get_buffer)):
-            for node, name in names.items():
-                tensor = get(name)
-                self._found[node] = Weight(first[id(tensor)], tensor)
+        tensor: Tensor
+        some_train = any(parameter.requires_grad for parameter in module.parameters())
+        for node, name in captured.parameters.items():
+            tensor = module.get_parameter(name)
+            stays = some_train and not tensor.requires_grad
+            self._found[node] = (Known(tensor.detach(), first[id(tensor)]) if stays else Weight(first[id(tensor)], tensor))
+        for node, name in captured.buffers.items():
+            tensor = module.get_buffer(name)
+            self._found[node] = Known(tensor, first[id(tensor)])
         for node, tensor in captured.constants.items():
             self._found[node] = Known(tensor)
+
+    def laid(self, x: Traced, what: str = "its input") -> Laid:
+        """A tensor over one portable value; scores get their mask, what is turned around is."""
+        if isinstance(x, Flipped):
+            return x.made()
+        return super().laid(with_mask(self, x) if isinstance(x, Masked) else x, what)
 
     def take(self, node: fx.Node, value: Value) -> None:
         """Say which value an input of the program is."""
@@ -89,6 +101,11 @@ class Program(Translation):
         assert self.node is not None
         return isinstance(self.node.meta["val"], (list, tuple))
 
+    def converted(self, x: Known) -> Known:
+        """A constant with the dtype that the operator at hand returns."""
+        assert self.node is not None
+        return Known(x.tensor.to(self.node.meta["val"].dtype), x.name)
+
     def keeps_type(self) -> bool:
         """Whether what the operator at hand returns has its first argument's dtype."""
         assert self.node is not None
@@ -103,13 +120,19 @@ class Program(Translation):
             return given["0"][given["1"]]
         self.shapes = self.captured.shapes[node]
         known = all(map(_is_known, given.values()))
-        name = str(node.target).replace("_.", ".", 1) if _writes(node) else str(node.target)
+        name = str(node.target)
+        if _writes(node):  # some call the tensor that they write to by another name than their twins do
+            name = name.replace("_.", ".", 1)
+            given = {"input": given["self"], **given} if "dropout" in name else given
         if name in self.operators and not known:
             made = self.operators[name](self, given)
             self._check(made)
             return made
         if known and torch.Tag.nondeterministic_seeded not in node.target.tags:  # type: ignore[union-attr]
-            return Known(node.target(**{name: _tensor(value) for name, value in given.items()}))  # type: ignore[operator]
+            made = node.target(**{name: _tensor(value) for name, value in given.items()})  # type: ignore[operator]
+            labels = {value.label or value.name.rpartition(".")[2] for value in given.values() if isinstance(value, Known)}
+            label = labels.pop() if len(labels) == 1 else ""
+            return [Known(x, label=label) for x in made] if isinstance(made, (list, tuple)) else Known(made, label=label)
         self.refuse("an operator of the portable layers", str(node.target))
 
     def _read(self, value: Any) -> Any:
@@ -148,9 +171,11 @@ class Program(Translation):
         if not _writes(node):
             return None
         assert isinstance(first, fx.Node)
-        if first.op == "placeholder":
-            self.refuse("inputs, parameters and buffers that stay as they are", f"{target} on '{first.name}'")
         home, place = self._memory.get(first, first), self._places[node]
+        if home.op == "placeholder":
+            self.refuse("inputs, parameters and buffers that stay as they are", f"{target} on '{home.name}'")
+        if isinstance(self._found[first], Known):  # views of it see what is written
+            return first
         for other in self.captured.nodes[:place]:
             seen_later = any(self._places.get(user, len(self._places)) > place for user in other.users)
             if other is not first and self._memory.get(other) is home and seen_later:
@@ -174,7 +199,8 @@ class _Refused:
 
 
 def _writes(node: fx.Node) -> bool:
-    return str(node.target).split(".")[1].endswith("_")
+    name = str(node.target).split(".")[1]
+    return name.endswith("_") and not name.startswith("__")
 
 
 def _replaced(value: Any, found: Callable[[fx.Node], Any]) -> Any:
@@ -188,8 +214,13 @@ def _replaced(value: Any, found: Callable[[fx.Node], Any]) -> Any:
 def _is_known(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_known, value))
-    made = isinstance(value, (Laid, Stacked, Filled, Spread, Weight))
-    return not made and not (isinstance(value, Size) and value.variables)
+    if isinstance(value, Size):
+        return not value.variables
+    return isinstance(value, (Known, *PLAIN))
+
+
+PLAIN = (type(None), bool, int, float, complex, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
+"""What an operator takes besides tensors."""
 
 
 def _tensor(value: Any) -> Any:

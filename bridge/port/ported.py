@@ -43,7 +43,8 @@ class Ported:
         """The paths that each parameter and buffer of the module became."""
         found: dict[str, tuple[str, ...]] = {}
         for path, source in self.sources.items():
-            found[source.name] = (*found.get(source.name, ()), path)
+            if source.name:  # what is computed of constants has none
+                found[source.name] = (*found.get(source.name, ()), path)
         return found
 
     def write_back(self, weights: Mapping[str, Tensor]) -> None:

@@ -19,6 +19,7 @@ from bridge.port.torch_modules import (
     FUNCTIONS,
     AnyBatchNorm,
     AnyInstanceNorm,
+    Fixed,
     Function,
     Learned,
     MultiHeadAttention,
@@ -117,6 +118,8 @@ def _module(node: Node, rank: int | None) -> nn.Module:
         return recurrent(node.layer)
     if node.layer.operation == "parameter":
         return Learned(node.layer)
+    if node.layer.operation == "constant":
+        return Fixed(node.layer)
     if node.layer.operation == "multi_head_attention":
         return MultiHeadAttention(node.layer)
     if node.layer.operation in ("batch_norm", "instance_norm"):

@@ -14,7 +14,18 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from bridge.diagram.ir import Layer
 from bridge.layers.definition import integer, integers
 
-__all__ = ["GRU", "LSTM", "RNN", "AnyBatchNorm", "AnyInstanceNorm", "Function", "MultiHeadAttention", "recurrent"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AnyBatchNorm",
+    "AnyInstanceNorm",
+    "Fixed",
+    "Function",
+    "Learned",
+    "MultiHeadAttention",
+    "recurrent",
+]
 
 
 class Function(nn.Module):
@@ -117,6 +128,21 @@ class Learned(nn.Module):
         super().__init__()
         self.by = layer["by"]
         self.value = nn.Parameter(torch.empty(integers(dict(layer.attributes), "shape")))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `x`."""
+        return x + self.value if self.by == "add" else x * self.value
+
+
+class Fixed(nn.Module):
+    """A value that is added to a sample, or that it is multiplied by, and that is not trained."""
+
+    value: Tensor
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.by = layer["by"]
+        self.register_buffer("value", torch.empty(integers(dict(layer.attributes), "shape")))
 
     def forward(self, x: Tensor) -> Tensor:
         """As `x`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 from bridge.port.arrangement import Arrangement
 from bridge.port.sizes import Size
-from bridge.port.sketch import Value
+from bridge.port.sketch import Origin, Value
 from bridge.port.weights import Weight
 
-__all__ = ["Filled", "Known", "Laid", "Spread", "Stacked", "Traced"]
+__all__ = ["Filled", "Flipped", "Known", "Laid", "Masked", "Spread", "Stacked", "Traced"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +47,41 @@ class Filled:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """A parameter that stands in every sample, (batch, *sample), such as a class token."""
+    """A parameter or constant that stands in every sample, (batch, *sample), such as a class token."""
 
-    weight: Weight
+    weight: Weight | Known
     shape: tuple[Size, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A constant, such as a mask in a buffer."""
+    """A constant, such as a mask: a buffer or parameter `name` that stays as it is, or what is computed of constants.
+
+    `label` is the last part of the name of what it was computed of.
+    """
 
     tensor: Tensor
+    name: str = ""
+    label: str = ""
 
 
-Traced: TypeAlias = "Laid | Stacked | Filled | Known | Spread | Weight | Sequence[Traced]"
+@dataclass(frozen=True, eq=False)
+class Masked:
+    """Scores (…, T, S) of which a softmax over S sees only those that a constant mask keeps; `normalised` is after it."""
+
+    laid: Laid
+    kept: Tensor
+    origin: Origin
+    normalised: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Flipped:
+    """A tensor the other way round along some axes, which `made` writes down where something needs it."""
+
+    laid: Laid
+    axes: frozenset[int]
+    made: Callable[[], Laid]
+
+
+Traced: TypeAlias = "Laid | Flipped | Masked | Stacked | Filled | Known | Spread | Weight | Sequence[Traced]"

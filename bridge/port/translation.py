@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
+from torch import Tensor
+
 from bridge.diagram.ir import DataType
 from bridge.diagram.messages import shape_text
 from bridge.errors import PortError
@@ -15,7 +17,7 @@ from bridge.layers.definition import Shape
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Group, Kind, group
 from bridge.port.sizes import BATCH_SIZE, Size, fixed, product
 from bridge.port.sketch import Origin, Sketch, Step, Value
-from bridge.port.traced import Laid, Spread, Stacked, Traced
+from bridge.port.traced import Known, Laid, Spread, Stacked, Traced
 from bridge.port.weights import Weight
 
 __all__ = ["Translation", "sample_shape"]
@@ -34,6 +36,8 @@ class Translation:
         self.sketch = Sketch()
         self.origin = Origin()
         self.label = ""
+        self.constants: dict[Known, Weight] = {}
+        self.masks: dict[Tensor, Known] = {}
         self._makers: dict[Value, Step] = {}
 
     # Refusals
@@ -105,7 +109,7 @@ class Translation:
             return self.stack([self.laid(part, what) for part in x.parts], x.axis)
         if not isinstance(x, Laid):
             weight = x.weight if isinstance(x, Spread) else x
-            found = f"parameter '{weight.name}'" if isinstance(weight, Weight) else f"a {type(x).__name__.lower()} tensor"
+            found = f"parameter '{weight.name}'" if isinstance(weight, Weight) else "a constant"
             self.refuse(f"{what} to be computed from the inputs", found)
         return x
 
@@ -136,6 +140,9 @@ class Translation:
         """The value in another shape, itself where it has it."""
         if shape == value.shape:
             return value
+        step = self.maker(value)
+        if step is not None and step.layer.operation == "reshape":
+            return self.reshape(step.inputs[0], shape)
         if any(isinstance(size, str) for size in (*shape, *value.shape)):
             self.refuse("fixed sizes where axes are split or joined", f"{shape_text(value.shape)} to {shape_text(shape)}")
         return self.one("reshape", [value], shape, shape=shape)

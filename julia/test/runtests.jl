@@ -6,7 +6,7 @@ using Test
 const FILES = split("""
     wire golden doctests builder blas elementary build gradients layers shaping recurrent
     attention spatial engine shared_blas torch flux divergences order optimizers json
-    checkpoint change progress pythoncall
+    checkpoint change progress lanes pythoncall
     """)
 
 part, parts = isempty(ARGS) ? (1, 1) : parse.(Int, split(only(ARGS), '/'))

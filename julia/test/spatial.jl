@@ -24,13 +24,17 @@ convolution(operation, inputs, outputs, kernel, stride, padding, dilation, group
     operation, "in" => inputs, "out" => outputs, "kernel" => kernel, "stride" => stride, "padding" => padding,
     "dilation" => dilation, "groups" => groups, "bias" => true, "init" => "zeros", more...)
 
+# Where there are teams (team.jl): whether threads take images of their own.
+take_own_images!(own::Bool) = isdefined(Main, :Team) && (Main.Team.OWN_IMAGES[] = own)
+
 # Of each way that a correlation is computed: one element a window, planes laid out for few channels, products of matrices.
 const CONVOLUTIONS = [
     ([3, 2], [1, 1], [1, 0], [1, 1], 1), ([1, 1], [1, 1], [0, 0], [1, 1], 1), ([1, 1], [2, 3], [1, 0], [1, 1], 1),
     ([2, 3], [2, 1], [0, 2], [1, 2], 2), ([3, 3], [1, 1], [1, 1], [1, 1], 4), ([3, 2], [2, 3], [2, 1], [2, 1], 4),
 ]
 
-@testset "gradients of convolutions, batch of $batch" for batch in (0, 2)
+@testset "gradients of convolutions, batch of $batch, own images: $own" for batch in (0, 2), own in (false, true)
+    take_own_images!(own)
     @testset "$kernel $stride $padding $dilation $groups" for (kernel, stride, padding, dilation, groups) in CONVOLUTIONS
         sizes = (kernel, stride, padding, dilation, groups)
         check(convolution("conv2d", 4, 8, sizes...), (randn(X, 5, 7, 4, batch),))
@@ -101,7 +105,10 @@ DiagramBridge.parameter_gradient!(::Poisoned, j::Int, ::Type{T}, dims::Dims{N}) 
 
 # Large enough for several blocks of rows, and for several threads where Julia has them; and images so small that several are
 # multiplied together. Sums in another order are other by rounding errors.
-@testset "$(size(x)) image by image" for x in (randn(X, Float32, 40, 50, 16, 6), randn(X, Float32, 7, 7, 16, 37))
+const BATCHES = (randn(X, Float32, 40, 50, 16, 6), randn(X, Float32, 7, 7, 16, 37))
+
+@testset "$(size(x)) image by image, own images: $own" for x in BATCHES, own in (false, true)
+    take_own_images!(own)
     @testset "$operation of $groups groups" for (operation, outputs, groups) in
                                                 (("conv2d", 32, 1), ("conv2d", 16, 16), ("conv_transpose2d", 16, 2))
         more = operation == "conv2d" ? () : ("output_padding" => [0, 0],)

@@ -8,6 +8,7 @@ using DiagramBridge: OPENMP
 const THREADS = 3
 const NUMBER, SIZE = Ref{Cint}(0), Ref{Cint}(1)
 const LOOPS, ALLOCATED = Ref(0), Ref(0)
+const OWN_IMAGES = Ref(true) # or all threads multiply each block of images together
 
 function play(share::Ptr{Cvoid}, loop::Ptr{Cvoid}, threads::Cuint, flags::Cuint)
     SIZE[] = threads
@@ -32,6 +33,7 @@ function play!()
     OPENMP.thread_number, OPENMP.team_size = @cfunction(number, Cint, ()), @cfunction(size, Cint, ())
     OPENMP.most_threads = @cfunction(most_threads, Cint, ())
     @eval DiagramBridge part_count(n::Int, least::Int) = clamp(n, 1, $THREADS)
+    @eval DiagramBridge image_parts(c::Correlation, ::Type{T}) where {T} = $OWN_IMAGES[] ? clamp(c.batch, 1, $THREADS) : 1
     return nothing
 end
 

@@ -6,7 +6,9 @@ from bridge.port.interpret import Operator
 from bridge.port.operators import (
     arithmetic,
     attention,
+    composed,
     convolution,
+    einsum,
     elementary,
     normalization,
     pooling,
@@ -24,5 +26,7 @@ OPERATORS: dict[str, Operator] = {
     **pooling.OPERATORS,
     **normalization.OPERATORS,
     **recurrent.OPERATORS,
+    **composed.OPERATORS,
+    **einsum.OPERATORS,
     **attention.OPERATORS,
 }

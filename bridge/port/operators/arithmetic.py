@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bridge.diagram.names import is_name
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Group
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.elementary import elementwise, matrix
@@ -14,7 +13,9 @@ from bridge.port.sizes import ONE, Size
 from bridge.port.sketch import Value
 from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
 from bridge.port.translation import Translation, batch_place, sample_shape
+from bridge.port.values import with_value
 from bridge.port.weights import Weight
+from bridge.torch.batch import DTYPES
 
 __all__ = ["OPERATORS", "binary"]
 
@@ -51,34 +52,33 @@ def _common(one: Sequence[Size], two: Sequence[Size]) -> list[Size]:
     return [b if a == ONE else a for a, b in zip(one, two, strict=True)]
 
 
-def with_parameter(t: Translation, by: str, x: Traced, weight: Weight) -> Traced:
-    """A sum or product of a tensor (batch, …) and a parameter whose axes are its last ones, or of size 1."""
-    laid = t.settled(t.laid(x))
-    value = t.batch_first(laid, len(laid.shape), "a tensor beside a parameter")
-    own = weight.shape
-    if len(own) > len(value.shape):
-        t.require(own[0] == 1, "a parameter that is the same for each sample", f"one of shape {own}")
-        own = own[1:]
-    shape = (1,) * (len(value.shape) - len(own)) + own
-    fits = len(shape) == len(value.shape) and all(a in (1, b) for a, b in zip(shape, value.shape, strict=True))
-    t.require(fits, f"a parameter that fits {t.describe(laid)}", f"one of shape {weight.shape}")
-    held = {"value": weight if weight.shape == shape else weight.rearranged(lambda places: places.reshape(shape))}
-    last = weight.name.rpartition(".")[2]
-    with t.labelled(last if is_name(last) else ""):
-        return t.fresh(t.one("parameter", [value], value.shape, held, shape=shape, by=by))
-
-
 def binary(t: Translation, operation: str, x: Traced, y: Traced) -> Traced:
     """Two tensors made into one, number by number."""
     x, y = (side.weight if isinstance(side, Spread) else side for side in (x, y))
-    if isinstance(x, Weight) and not isinstance(y, Weight) and operation in ("add", "multiply"):
-        return with_parameter(t, operation, y, x)
-    if isinstance(y, Weight) and not isinstance(x, Weight) and operation in ("add", "multiply"):
-        return with_parameter(t, operation, x, y)
+    for one, two in ((x, y), (y, x)):
+        if isinstance(two, (Weight, Known)) and not isinstance(one, (Weight, Known)):
+            return _with_value(t, operation, one, two, turned=two is x)
     if isinstance(x, Stacked) and isinstance(y, Stacked) and x.axis == y.axis and len(x.parts) == len(y.parts):
         return Stacked(tuple(binary(t, operation, a, b) for a, b in zip(x.parts, y.parts, strict=True)), x.axis)
     left, right, arrangement = broadcast(t, t.laid(x, "each side"), t.laid(y, "each side"))
     return Laid(t.one(operation, [left, right], sample_shape(arrangement.sample)), arrangement)
+
+
+def _with_value(t: Translation, operation: str, x: Traced, value: Weight | Known, turned: bool) -> Traced:
+    """x and a parameter or a constant; `turned`: the value comes first."""
+    if operation in ("add", "multiply"):
+        return with_value(t, operation, x, value)
+    if operation == "subtract" and turned:
+        return with_value(t, "add", elementwise(t, x, "scale", factor=-1.0), value)
+    if operation == "subtract" and isinstance(value, Known):
+        return with_value(t, "add", x, Known(-value.tensor, label=value.label or value.name.rpartition(".")[2]))
+    if operation == "subtract":
+        return elementwise(t, _with_value(t, operation, x, value, True), "scale", factor=-1.0)
+    if turned:
+        return with_value(t, "multiply", elementwise(t, x, "power", exponent=-1.0), value)
+    if isinstance(value, Known):
+        return with_value(t, "multiply", x, Known(value.tensor.to(DTYPES[t.float_type]).reciprocal()))
+    t.refuse("each side to be computed from the inputs", f"parameter '{value.name}'")
 
 
 def add(t: Program, a: Arguments) -> Traced:
@@ -139,14 +139,34 @@ def divide(t: Program, a: Arguments) -> Traced:
 
 def matmul(t: Program, a: Arguments) -> Traced:
     """The product of matrices in the last two axes; with a parameter (inputs, outputs) on the right it is a linear layer."""
-    x, y = a["self"], a["other"] if "other" in a else a["mat2"]
+    x, y = a["self"], next(a[name] for name in ("other", "mat2", "vec") if name in a)
     if isinstance(y, Weight):
-        t.require(len(y.shape) == 2, "a parameter (inputs, outputs)", f"one of shape {y.shape}")
-        return matrix(t, x, y.rearranged(lambda places: places.t()), None)
+        return _times_parameter(t, t.laid(x), y)
+    if isinstance(x, Weight):
+        return _parameter_times(t, x, t.laid(y))
     left, right = t.laid(x), t.laid(y)
     counts = len(left.shape), len(right.shape)
     t.require(counts[0] == counts[1] >= 2, "two tensors with as many axes", f"{t.describe(left)} and {t.describe(right)}")
     return product(t, left, right)
+
+
+def _times_parameter(t: Translation, x: Laid, weight: Weight) -> Laid:
+    """x (…, inputs) times a parameter (inputs, outputs), or (inputs,)."""
+    if len(weight.shape) == 1:
+        made = matrix(t, x, weight.rearranged(lambda places: places.reshape(1, -1)), None)
+        return t.eager(replace(made, arrangement=made.arrangement.removed(len(made.shape) - 1)))
+    t.require(set(weight.shape[:-2]) <= {1}, "a parameter (inputs, outputs)", f"one of shape {weight.shape}")
+    t.require(len(weight.shape) <= len(x.shape), "a tensor with as many axes as the parameter", t.describe(x))
+    return matrix(t, x, weight.rearranged(lambda places: places.reshape(weight.shape[-2:]).t()), None)
+
+
+def _parameter_times(t: Translation, weight: Weight, x: Laid) -> Laid:
+    """A parameter (outputs, inputs) times x (…, inputs, columns)."""
+    plain = len(weight.shape) >= 2 and set(weight.shape[:-2]) <= {1} and len(weight.shape) <= len(x.shape)
+    t.require(plain, "a parameter (outputs, inputs)", f"one of shape {weight.shape}")
+    swap = [*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2]
+    own = weight.rearranged(lambda places: places.reshape(weight.shape[-2:]))
+    return t.permuted(matrix(t, t.permuted(x, swap), own, None), swap)
 
 
 def product(t: Translation, left: Laid, right: Laid) -> Laid:
@@ -176,6 +196,17 @@ def addmm(t: Program, a: Arguments) -> Traced:
     plain = isinstance(bias, Weight) and isinstance(weight, Weight) and len(bias.shape) == 1 and a["alpha"] == a["beta"] == 1
     t.require(plain, "a parameter (inputs, outputs) and one (outputs,)", "others")
     return matrix(t, a["mat1"], weight.rearranged(lambda places: places.t()), bias)
+
+
+def baddbmm(t: Program, a: Arguments) -> Traced:
+    """beta·self + alpha·(batch1 times batch2)."""
+    made = matmul(t, {"self": a["batch1"], "other": a["batch2"]})
+    if a["alpha"] != 1:
+        made = elementwise(t, made, "scale", factor=float(a["alpha"]))
+    if a["beta"] == 0:
+        return made
+    t.require(a["beta"] == 1, "a beta of 0 or 1", a["beta"])
+    return t.operators["aten.add.Tensor"](t, {"self": a["self"], "other": made, "alpha": 1})  # type: ignore[no-any-return]
 
 
 def over_axes(operation: str) -> Operator:
@@ -217,10 +248,17 @@ OPERATORS: dict[str, Operator] = {
     "aten.mul.Scalar": multiply,
     "aten.div.Tensor": divide,
     "aten.div.Scalar": divide,
+    **{
+        f"aten.{name}.{overload}": made
+        for name, made in (("subtract", subtract), ("multiply", multiply), ("divide", divide), ("true_divide", divide))
+        for overload in ("Tensor", "Scalar")
+    },
     "aten.matmul.default": matmul,
     "aten.bmm.default": matmul,
     "aten.mm.default": matmul,
+    "aten.mv.default": matmul,
     "aten.addmm.default": addmm,
+    "aten.baddbmm.default": baddbmm,
     "aten.mean.dim": over_axes("mean"),
     "aten.mean.default": over_axes("mean"),
     "aten.sum.dim_IntList": over_axes("sum"),

@@ -7,23 +7,34 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from bridge.layers.definition import integer, integers
 from bridge.port.arrangement import BATCH, Arrangement
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.sizes import Size
 from bridge.port.sketch import Value
-from bridge.port.traced import Filled, Laid, Stacked, Traced
+from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
 from bridge.port.translation import Translation
 from bridge.port.weights import Weight
 
-__all__ = ["OPERATORS", "elementwise", "matrix"]
+__all__ = ["OPERATORS", "clamped", "elementwise", "matrix", "parameter", "statistic"]
 
 
 def parameter(t: Translation, x: Any, what: str) -> Weight:
     """An argument that has to be a parameter of the module's."""
+    if isinstance(x, Known) and x.name:
+        t.refuse(f"{what} to be a parameter that trains", f"'{x.name}', which does not")
     if not isinstance(x, Weight):
         t.refuse(f"{what} to be a parameter of the module", f"a {type(x).__name__.lower()} tensor")
     return x
+
+
+def statistic(t: Translation, x: Any, what: str) -> Weight:
+    """An argument that has to be a buffer of the module's, which the operator changes."""
+    if not isinstance(x, Known) or not x.name:
+        t.refuse(f"{what} to be a buffer of the module", f"a {type(x).__name__.lower()} tensor")
+    return Weight(x.name, x.tensor)
 
 
 def matrix(t: Translation, x: Traced, weight: Weight, bias: Weight | None) -> Laid:
@@ -51,7 +62,11 @@ def linear(t: Program, a: Arguments) -> Traced:
 
 def embedding(t: Program, a: Arguments) -> Traced:
     """Rows of a weight by index. (With `padding_idx` that row has no gradient.)"""
-    weight, laid = parameter(t, a["weight"], "the weight"), t.laid(a["indices"])
+    weight, indices = parameter(t, a["weight"], "the weight"), a["indices"]
+    constant = _rows(t, weight, indices, a["padding_idx"])
+    if constant is not None:
+        return constant
+    laid = t.laid(indices)
     t.require(not a["scale_grad_by_freq"] and not a["sparse"], "plain gradients", "scaled or sparse ones")
     entries, width = weight.shape
     t.require(not laid.value.data_type.is_float, "indices", laid.value.data_type.value)
@@ -60,6 +75,19 @@ def embedding(t: Program, a: Arguments) -> Traced:
     made = Arrangement.plain([Size(width)]).sample
     arrangement = laid.arrangement
     return t.eager(Laid(value, replace(arrangement, axes=(*arrangement.axes, *made), sample=(*arrangement.sample, *made))))
+
+
+def _rows(t: Translation, weight: Weight, indices: Any, padding: int) -> Traced | None:
+    """The rows of indices that are constant, such as positions; None for others."""
+    if isinstance(indices, Filled):
+        chosen = torch.full([1] * len(indices.shape), int(indices.number))
+    elif isinstance(indices, Known) or (isinstance(indices, Spread) and isinstance(indices.weight, Known)):
+        chosen = (indices if isinstance(indices, Known) else indices.weight).tensor.cpu()
+    else:
+        return None
+    t.require(not bool((chosen == padding).any()), "constant indices of rows that train", f"{padding}, the padding")
+    rows = weight.rearranged(lambda places: places[chosen])
+    return rows if isinstance(indices, Known) else Spread(rows, (*indices.shape, Size(weight.shape[1])))
 
 
 def embedded(t: Translation, indices: Value, weight: Weight, attributes: Mapping[str, Any]) -> Value:
@@ -130,9 +158,23 @@ def clamp(t: Program, a: Arguments) -> Traced:
 
 
 def clamped(t: Translation, x: Traced, low: Any, high: Any) -> Traced:
-    """The bounds that layers have."""
-    t.require((low, high) in ((0, None), (0, 6)), "bounds 0 and none, or 0 and 6", f"{low} and {high}")
-    return elementwise(t, x, "relu" if high is None else "relu6")
+    """relu, relu6, or with other bounds low + relu(x − low), and high − relu(high − x)."""
+    if (low, high) in ((0, None), (0, 6)):
+        return elementwise(t, x, "relu" if high is None else "relu6")
+    for bound in (low, high):
+        t.require(bound is None or math.isfinite(bound), "finite bounds", bound)
+    if low is not None:
+        x = _from_zero(t, x, 1.0, float(low))
+    if high is not None:
+        x = _from_zero(t, x, -1.0, float(high))
+    return x
+
+
+def _from_zero(t: Translation, x: Traced, sign: float, bound: float) -> Traced:
+    """bound + sign·relu(sign·(x − bound))."""
+    inner = elementwise(t, x, "scale", factor=sign, shift=-sign * bound) if (sign, bound) != (1.0, 0.0) else x
+    made = elementwise(t, inner, "relu")
+    return elementwise(t, made, "scale", factor=sign, shift=bound) if (sign, bound) != (1.0, 0.0) else made
 
 
 def hardswish(t: Program, a: Arguments) -> Traced:
@@ -175,11 +217,13 @@ def along(operation: str) -> Operator:
 
 def same(t: Program, a: Arguments) -> Any:
     """What only concerns memory."""
-    return a["self"] if "self" in a else a["input"]
+    return a["self"]
 
 
 def cast(t: Program, a: Arguments) -> Any:
-    """To the dtype that it has."""
+    """To the dtype that it has, or that a constant should have."""
+    if isinstance(a["self"], Known):
+        return t.converted(a["self"])
     t.require(t.keeps_type(), "the dtype of the input", a.get("dtype"))
     return a["self"]
 
@@ -205,6 +249,7 @@ OPERATORS: dict[str, Operator] = {
     "aten.hardtanh.default": hardtanh,
     "aten.clamp.default": clamp,
     "aten.clamp_min.default": lambda t, a: clamped(t, a["self"], a["min"], None),
+    "aten.clamp_max.default": lambda t, a: clamped(t, a["self"], None, a["max"]),
     "aten.hardswish.default": hardswish,
     "aten.pow.Tensor_Scalar": power,
     "aten.square.default": to_power(2.0),
@@ -220,6 +265,8 @@ OPERATORS: dict[str, Operator] = {
     "aten.to.device": cast,
     "aten.type_as.default": cast,
     "aten._to_copy.default": cast,
+    # What is in empty memory is nobody's business: it makes what it is used for a number that is none.
+    **{f"aten.{name}": filled(lambda a: math.nan) for name in ("empty.memory_format", "empty_like.default")},
     "aten.zeros_like.default": filled(lambda a: 0.0),
     "aten.ones_like.default": filled(lambda a: 1.0),
     "aten.full_like.default": filled(lambda a: float(a["fill_value"])),

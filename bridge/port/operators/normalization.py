@@ -6,9 +6,10 @@ from typing import Any
 
 from bridge.port.arrangement import BATCH
 from bridge.port.interpret import Arguments, Program
-from bridge.port.operators.elementary import parameter
+from bridge.port.operators.elementary import parameter, statistic
 from bridge.port.sizes import product
 from bridge.port.traced import Laid, Traced
+from bridge.port.values import with_value
 from bridge.port.weights import Weight
 
 __all__ = ["OPERATORS", "dropped"]
@@ -28,7 +29,7 @@ def statistics(t: Program, a: Arguments, flag: str) -> dict[str, Weight]:
     if found != wanted:
         expected = "a norm over the batch in train mode, and by running statistics in test mode if it has them"
         t.refuse(expected, f"{flag} {found[0]} in train mode and {found[1]} in test mode")
-    return {name: parameter(t, a[name], f"the {name}") for name in ("running_mean", "running_var")} if tracked else {}
+    return {name: statistic(t, a[name], f"the {name}") for name in ("running_mean", "running_var")} if tracked else {}
 
 
 def batch_norm(t: Program, a: Arguments) -> Traced:
@@ -82,9 +83,14 @@ def layer_norm(t: Program, a: Arguments) -> Traced:
     x, shape = t.settled(t.laid(a["input"])), tuple(a["normalized_shape"])
     if any(BATCH in axis for axis in x.arrangement.axes[-len(shape) :]):
         t.refuse_mixing(f"a norm over the last {len(shape)} axes of {t.describe(x)}")
-    held = affine(t, a)
+    both = (a["weight"] is None) is (a["bias"] is None)
+    held = affine(t, a) if both else {}
     attributes = {"shape": shape, "eps": a["eps"], "affine": bool(held)}
-    return Laid(t.one("layer_norm", [x.value], x.value.shape, held, **attributes), x.arrangement)
+    made = Laid(t.one("layer_norm", [x.value], x.value.shape, held, **attributes), x.arrangement)
+    if both:
+        return made
+    by, name = ("add", "bias") if a["weight"] is None else ("multiply", "weight")
+    return with_value(t, by, made, parameter(t, a[name], f"the {name}"))
 
 
 def dropout(t: Program, a: Arguments) -> Traced:

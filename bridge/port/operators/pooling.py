@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.convolution import numbers
+from bridge.port.sizes import Size
 from bridge.port.sketch import Value
 from bridge.port.traced import Laid, Traced
 
@@ -19,11 +20,15 @@ def image(t: Program, x: Traced, axes: int) -> Value:
 
 def pool(t: Program, a: Arguments, operation: str, axes: int, **more: object) -> Laid:
     """A pooling over windows with a stride."""
-    t.require(not a["ceil_mode"], "windows inside the input", "ceil_mode")
     kernel = numbers(a["kernel_size"], axes)
     stride = numbers(a["stride"], axes) if a["stride"] not in ([], None) else kernel
-    attributes = {"kernel": kernel, "stride": stride, "padding": numbers(a["padding"], axes), **more}
+    padding = numbers(a["padding"], axes)
+    attributes = {"kernel": kernel, "stride": stride, "padding": padding, **more}
     value = image(t, a["self"], axes)
+    if a["ceil_mode"]:
+        rows = zip(value.shape[1:], t.shape[2:], kernel, stride, padding, strict=True)
+        inside = all(isinstance(n, int) and m == Size((n + 2 * p - k) // s + 1) for n, m, k, s, p in rows)
+        t.require(inside, "windows inside the input", "ceil_mode with windows beyond it")
     return t.fresh(t.one(f"{operation}{axes}d", [value], tuple(size.axis for size in t.shape[1:]), **attributes))
 
 

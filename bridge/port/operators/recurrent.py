@@ -10,9 +10,9 @@ from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.arithmetic import number_of
 from bridge.port.operators.elementary import elementwise, parameter
 from bridge.port.operators.normalization import dropped
-from bridge.port.operators.shaping import places
+from bridge.port.operators.shaping import flipped, places
 from bridge.port.sketch import Value
-from bridge.port.traced import Laid, Stacked, Traced
+from bridge.port.traced import Flipped, Laid, Stacked, Traced
 
 __all__ = ["OPERATORS"]
 
@@ -29,7 +29,9 @@ def recurrent(operation: str, **settings: object) -> Operator:
         held = [parameter(t, x, "each weight") for x in a["params"]]
         each = 4 if a["has_biases"] else 2
         t.require(len(held) == each * count * directions, f"{each} parameters a layer", len(held))
-        x, ends = _steps(t, t.laid(a["input"]), bool(a["batch_first"])), []
+        steps = 1 if a["batch_first"] else 0
+        turned = isinstance(a["input"], Flipped) and a["input"].axes == {steps}
+        x, ends = _steps(t, a["input"].laid if turned else t.laid(a["input"]), bool(a["batch_first"])), []
         for number in range(count):
             outputs = []
             for direction in range(directions):
@@ -41,15 +43,15 @@ def recurrent(operation: str, **settings: object) -> Operator:
                     "in": weights["weight_ih"].shape[1],
                     "hidden": hidden,
                     "biases": 2 if a["has_biases"] else 0,
-                    "reverse": direction == 1,
+                    "reverse": (direction == 1) is not turned,
                     "lengths": False,
                     "initial": bool(starts),
                     **settings,
                 }
                 shapes = [(x.shape[0], hidden), *[(hidden,)] * states]
                 with t.labelled(f"{number}" + ":reverse" * direction):
-                    sequence, *last = t.emit(operation, [x, *starts], shapes, weights, **attributes)
-                outputs.append(sequence)
+                    whole, *last = t.emit(operation, [x, *starts], shapes, weights, **attributes)
+                outputs.append(whole)
                 ends.append([t.fresh(value) for value in last])
             with t.labelled(f"{number}:both"):
                 x = t.concat(outputs, 1)
@@ -57,7 +59,35 @@ def recurrent(operation: str, **settings: object) -> Operator:
                 with t.labelled(f"{number}:dropout"):
                     x = t.laid(dropped(t, t.fresh(x), a["dropout"], t.flag("train", a["train"]))).value
         stacks = [Stacked(tuple(end[state] for end in ends), 0) for state in range(states)]
-        return [_sequence(t, x, bool(a["batch_first"])), *stacks]
+        sequence = _sequence(t, x, bool(a["batch_first"]))
+        return [flipped(t, sequence, frozenset({steps})) if turned else sequence, *stacks]
+
+    return ported
+
+
+def cell(operation: str, **settings: object) -> Operator:
+    """One step of `torch.lstm` and its like: a layer on a sequence of one step."""
+    states = 2 if operation == "lstm" else 1
+
+    def ported(t: Program, a: Arguments) -> Any:
+        held = [a[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh") if a[name] is not None]
+        weights = {name: parameter(t, x, "each weight") for name, x in zip(NAMES, held, strict=False)}
+        x = t.batch_first(t.laid(a["input"]), 2, "an input (batch, width)")
+        starts = _initial(t, a["hx"] if states == 2 else [a["hx"]])
+        hidden = weights["weight_hh"].shape[1]
+        attributes = {
+            "in": weights["weight_ih"].shape[1],
+            "hidden": hidden,
+            "biases": 2 if len(held) == 4 else 0,
+            "reverse": False,
+            "lengths": False,
+            "initial": bool(starts),
+            **settings,
+        }
+        step = t.reshape(x, (1, *x.shape))
+        _, *last = t.emit(operation, [step, *starts], [(1, hidden), *[(hidden,)] * states], weights, **attributes)
+        ends = [t.fresh(value) for value in last]
+        return ends if states == 2 else ends[0]
 
     return ported
 
@@ -89,6 +119,10 @@ def _state(t: Program, state: Traced) -> Value:
 
 
 OPERATORS: dict[str, Operator] = {
+    "aten.lstm_cell.default": cell("lstm"),
+    "aten.gru_cell.default": cell("gru"),
+    "aten.rnn_tanh_cell.default": cell("rnn", nonlinearity="tanh"),
+    "aten.rnn_relu_cell.default": cell("rnn", nonlinearity="relu"),
     "aten.lstm.input": recurrent("lstm"),
     "aten.gru.input": recurrent("gru"),
     "aten.rnn_tanh.input": recurrent("rnn", nonlinearity="tanh"),

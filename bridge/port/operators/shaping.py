@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Kind
 from bridge.port.interpret import Arguments, Operator, Program
-from bridge.port.operators.arithmetic import number_of, with_parameter
+from bridge.port.operators.arithmetic import number_of
 from bridge.port.sizes import BATCH_SIZE, Size
-from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
+from bridge.port.traced import Filled, Flipped, Known, Laid, Spread, Stacked, Traced
 from bridge.port.translation import Translation, sample_shape
+from bridge.port.values import with_value
 from bridge.port.weights import Weight
 
-__all__ = ["OPERATORS", "places", "select"]
+__all__ = ["OPERATORS", "flipped", "places", "select", "split_at"]
 
 
 def moved(change: Any) -> Operator:
@@ -26,9 +29,10 @@ def moved(change: Any) -> Operator:
         if number is not None:
             made = [Filled(shape, number) for shape in t.shapes]
             return made if t.returns_list() else made[0]
-        if isinstance(x, Weight) and t.shapes[0][:1] == (BATCH_SIZE,):
-            own = (1,) * (len(t.shape) - len(x.shape)) + x.shape
-            t.require(own[0] == 1, "a parameter that is the same for each sample", f"one of shape {x.shape}")
+        if isinstance(x, (Weight, Known)) and t.shapes[0][:1] == (BATCH_SIZE,):
+            shape = tuple(x.tensor.shape) if isinstance(x, Known) else x.shape
+            own = (1,) * (len(t.shape) - len(shape)) + shape
+            t.require(own[0] == 1, "a value that is the same for each sample", f"one of shape {shape}")
             return Spread(x, t.shape)
         if isinstance(x, Weight):
             return rearranged(t, x, {name: _plain(value) for name, value in a.items() if name != "self"})
@@ -39,7 +43,7 @@ def moved(change: Any) -> Operator:
 
 def rearranged(t: Program, x: Weight, arguments: Mapping[str, Any]) -> Any:
     """What the operator at hand makes of a parameter, where it only moves numbers."""
-    made = t.call(x.places_wanted(), arguments)
+    made = t.call(x.places_wanted(), {k: v.tensor if isinstance(v, Known) else v for k, v in arguments.items()})
     if isinstance(made, (list, tuple)):
         return [replace(x, places=places) for places in made]
     return replace(x, places=made)
@@ -126,11 +130,32 @@ def expand(t: Program, a: Arguments, x: Traced) -> Traced:
 def repeat(t: Program, a: Arguments, x: Traced) -> Traced:
     """Copies of the whole, along new axes or those of size 1."""
     laid = t.laid(x)
+    times = [size if isinstance(size, Size) else Size(size) for size in a.get("repeats", a.get("dims"))]
+    times = [Size()] * (len(t.shape) - len(times)) + times
     inner = (Size(),) * (len(t.shape) - len(laid.shape)) + laid.shape
-    times = [size if isinstance(size, Size) else Size(size) for size in a["repeats"]]
-    for size, count in zip(inner, times, strict=True):
-        t.require(Size() in (size, count), "copies along axes of size 1", f"{count} along one of size {size}")
-    return t.eager(replace(laid, arrangement=laid.arrangement.expanded(t.shape)))
+    if all(Size() in (size, count) for size, count in zip(inner, times, strict=True)):
+        return t.eager(replace(laid, arrangement=laid.arrangement.expanded(t.shape)))
+    for _ in range(len(t.shape) - len(laid.shape)):
+        laid = replace(laid, arrangement=laid.arrangement.inserted(0))
+    for axis, count in enumerate(times):
+        laid = laid if count == Size() else _copied(t, laid, axis, count, axis)
+    return t.eager(laid)
+
+
+def repeat_interleave(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Each place along an axis so many times."""
+    laid = t.laid(x)
+    t.require(a["dim"] is not None, "an axis", "none")
+    axis = a["dim"] % len(laid.shape)
+    return t.eager(_copied(t, laid, axis, Size(int(_plain(a["repeats"]))), axis + 1))
+
+
+def _copied(t: Translation, x: Laid, axis: int, count: Size, place: int) -> Laid:
+    """Copies of an axis, one after the other (`place` before it) or place by place (behind it)."""
+    arrangement = x.arrangement.inserted(place)
+    sizes = [count if k == place else size for k, size in enumerate(arrangement.shape)]
+    whole = [*x.shape[:axis], x.shape[axis].times(count), *x.shape[axis + 1 :]]
+    return t.view(replace(x, arrangement=arrangement.expanded(sizes)), whole)
 
 
 def select(t: Translation, x: Traced, axis: int, index: int) -> Traced:
@@ -204,6 +229,116 @@ def slice_tensor(t: Program, a: Arguments, x: Traced) -> Traced:
     return t.eager(_cut(t, laid, axis, chosen.start, chosen.stop, chosen.step))
 
 
+def index_select(t: Program, a: Arguments, x: Traced) -> Traced:
+    """The places along an axis that a constant says."""
+    t.require(isinstance(a["index"], Known), "constant places", "others")
+    return _chosen(t, t.laid(x), a["dim"], a["index"].tensor.flatten().tolist())
+
+
+def index(t: Program, a: Arguments, x: Traced) -> Traced:
+    """`x[:, places]` with constant places along one axis."""
+    given = [(axis, which) for axis, which in enumerate(a["indices"]) if which is not None]
+    plain = len(given) == 1 and isinstance(given[0][1], Known) and given[0][1].tensor.dim() == 1
+    t.require(plain and not given[0][1].tensor.dtype.is_floating_point, "constant places along one axis", "others")
+    axis, which = given[0]
+    listed = which.tensor.nonzero().flatten() if which.tensor.dtype is torch.bool else which.tensor
+    return _chosen(t, t.laid(x), axis, listed.tolist())
+
+
+def _chosen(t: Translation, x: Laid, axis: int, wanted: Sequence[int]) -> Laid:
+    """Places along an axis, in runs of neighbours."""
+    axis %= len(x.shape)
+    length = _length(t, x, axis)
+    t.require(bool(wanted), "one place or more", "none")
+    runs: list[list[int]] = []
+    for place in (place % length for place in wanted):
+        if runs and runs[-1][1] == place:
+            runs[-1][1] += 1
+        else:
+            runs.append([place, place + 1])
+    x = t.settled(x)
+    parts = [_cut(t, x, axis, start, stop, 1) for start, stop in runs]
+    return parts[0] if len(parts) == 1 else _beside(t, parts, axis, len(wanted))
+
+
+def flip(t: Program, a: Arguments, x: Traced) -> Traced:
+    """The other way round along some axes; twice along one is what it was."""
+    dims = frozenset(dim % len(t.shape) for dim in a["dims"])
+    if isinstance(x, Flipped) and x.axes == dims:
+        return x.laid
+    return flipped(t, t.laid(x), dims)
+
+
+def flipped(t: Translation, laid: Laid, axes: frozenset[int]) -> Flipped:
+    """A tensor the other way round along some axes: where it is needed, its places one by one."""
+
+    def made() -> Laid:
+        turned = laid
+        for axis in sorted(axes):
+            turned = _chosen(t, turned, axis, range(_length(t, turned, axis))[::-1])
+        return turned
+
+    return Flipped(laid, axes, made)
+
+
+def roll(t: Program, a: Arguments, x: Traced) -> Traced:
+    """The last places along an axis first."""
+    laid = t.laid(x)
+    t.require(len(a["dims"]) == len(a["shifts"]) > 0, "an axis for each shift", a["dims"])
+    for shift, dim in zip(a["shifts"], a["dims"], strict=True):
+        length = _length(t, laid, dim % len(laid.shape))
+        laid = _chosen(t, laid, dim, [(place - int(_plain(shift))) % length for place in range(length)])
+    return laid
+
+
+def unfold(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Windows along an axis that lie side by side, as a last axis."""
+    laid = t.laid(x)
+    axis, size = a["dimension"] % len(laid.shape), a["size"]
+    length = _length(t, laid, axis)
+    t.require(a["step"] == size and length % size == 0, "windows side by side", f"size={size}, step={a['step']} of {length}")
+    shape = [*laid.shape[:axis], Size(length // size), Size(size), *laid.shape[axis + 1 :]]
+    return t.permuted(t.view(laid, shape), [*(k for k in range(len(shape)) if k != axis + 1), axis + 1])
+
+
+def windows(t: Program, a: Arguments, x: Traced) -> Traced:
+    """`torch.nn.functional.unfold` where windows lie side by side."""
+    laid, kernel = t.laid(x), list(a["kernel_size"])
+    batch, channels, *plane = laid.shape
+    fits = all(not n.variables and n.number % k == 0 for n, k in zip(plane, kernel, strict=True))
+    plain = list(a["stride"]) == kernel and not any(a["padding"]) and set(a["dilation"]) == {1}
+    t.require(plain and fits, "windows side by side", f"kernel {kernel}, stride {a['stride']}, padding {a['padding']}")
+    (one, two), (rows, columns) = kernel, (n.number // k for n, k in zip(plane, kernel, strict=True))
+    apart = t.view(laid, [batch, channels, Size(rows), Size(one), Size(columns), Size(two)])
+    return t.view(t.permuted(apart, (0, 1, 3, 5, 2, 4)), t.shape)
+
+
+def pixel_shuffle(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Groups of channels as pixels beside each other."""
+    laid, r = t.laid(x), Size(a["upscale_factor"])
+    *lead, _, rows, columns = laid.shape
+    k = len(lead)
+    apart = t.view(laid, [*lead, t.shape[k], r, r, rows, columns])
+    return t.view(t.permuted(apart, [*range(k + 1), k + 3, k + 1, k + 4, k + 2]), t.shape)
+
+
+def pixel_unshuffle(t: Program, a: Arguments, x: Traced) -> Traced:
+    """Pixels beside each other as groups of channels."""
+    laid, r = t.laid(x), Size(a["downscale_factor"])
+    *lead, channels, _, _ = laid.shape
+    k, (rows, columns) = len(lead), t.shape[-2:]
+    apart = t.view(laid, [*lead, channels, rows, r, columns, r])
+    return t.view(t.permuted(apart, [*range(k + 1), k + 2, k + 4, k + 1, k + 3]), t.shape)
+
+
+def channel_shuffle(t: Program, a: Arguments, x: Traced) -> Traced:
+    """The channels of groups in turn."""
+    laid, groups = t.laid(x), a["groups"]
+    batch, channels, *rest = laid.shape
+    apart = t.view(laid, [batch, Size(groups), Size(channels.number // groups), *rest])
+    return t.view(t.permuted(apart, [0, 2, 1, *range(3, len(rest) + 3)]), t.shape)
+
+
 def unbind(t: Program, a: Arguments, x: Traced) -> Any:
     """Every place along an axis."""
     return places(t, x, a["dim"] % (len(t.shape) + 1))
@@ -231,6 +366,12 @@ def split(t: Program, a: Arguments, x: Traced) -> Any:
     return _parts(t, laid, axis, [shape[axis].number for shape in t.shapes])
 
 
+def split_at(t: Translation, x: Laid, axis: int, sizes: Sequence[int]) -> list[Laid]:
+    """Parts of these sizes along an axis."""
+    _length(t, x, axis)
+    return _parts(t, x, axis, sizes)
+
+
 def _parts(t: Translation, x: Laid, axis: int, sizes: Sequence[int]) -> list[Laid]:
     """Parts of these sizes along an axis of a fixed size."""
     if len(sizes) == 1:
@@ -256,14 +397,18 @@ def cat(t: Program, a: Arguments) -> Traced:
     padded = _padded(t, parts, axis)
     if padded is not None:
         return padded
-    made = [t.settled(t.laid(part, "each part")) for part in parts]
+    return _beside(t, [t.laid(part, "each part") for part in parts], axis, t.shape[axis].number)
+
+
+def _beside(t: Translation, parts: Sequence[Laid], axis: int, length: int) -> Laid:
+    made = [t.settled(part) for part in parts]
     first = t.require_alike(made)
     if any(BATCH in part.arrangement.axes[axis] for part in made):
         t.refuse_mixing("more samples beside those of a batch")
     place = sum(own != (BATCH,) for own in first.axes[:axis])
     value = t.concat([part.value for part in made], place)
     axes, sample = list(first.axes), list(first.sample)
-    axes[axis] = sample[place] = _group(t.shape[axis].number)
+    axes[axis] = sample[place] = _group(length)
     return t.eager(Laid(value, Arrangement(tuple(axes), tuple(sample))))
 
 
@@ -276,7 +421,7 @@ def _with_parameters(t: Translation, parts: Sequence[Traced], axis: int) -> list
             count = part.shape[axis].number
             padded = t.settled(pad_axes(t, t.laid(beside), {axis: (count, 0)}, 0.0))
             value = t.batch_first(padded, len(part.shape), "a tensor beside a parameter")
-            found.append(with_parameter(t, "add", t.fresh(t.slice(value, axis - 1, 0, count)), part.weight))
+            found.append(with_value(t, "add", t.fresh(t.slice(value, axis - 1, 0, count)), part.weight))
         else:
             found.append(part)
     return found
@@ -351,7 +496,19 @@ OPERATORS: dict[str, Operator] = {
     "aten.squeeze.dims": moved(squeeze),
     "aten.squeeze.default": moved(squeeze),
     "aten.expand.default": moved(expand),
-    "aten.repeat.default": moved(repeat),
+    **dict.fromkeys(("aten.expand_as.default", "aten.broadcast_to.default"), moved(expand)),
+    **dict.fromkeys(("aten.view_as.default", "aten.reshape_as.default"), moved(view)),
+    **dict.fromkeys(("aten.repeat.default", "aten.tile.default"), moved(repeat)),
+    "aten.repeat_interleave.self_int": moved(repeat_interleave),
+    "aten.index_select.default": moved(index_select),
+    "aten.index.Tensor": moved(index),
+    "aten.flip.default": moved(flip),
+    "aten.roll.default": moved(roll),
+    "aten.unfold.default": moved(unfold),
+    "aten.im2col.default": moved(windows),
+    "aten.pixel_shuffle.default": moved(pixel_shuffle),
+    "aten.pixel_unshuffle.default": moved(pixel_unshuffle),
+    "aten.channel_shuffle.default": moved(channel_shuffle),
     "aten.select.int": moved(select_int),
     "aten.slice.Tensor": moved(slice_tensor),
     "aten.narrow.default": moved(

@@ -65,7 +65,9 @@ def struct_text(
     parameters = f"{{{', '.join(types)}}}" if held else ""
     lines = [f'"{about}"', f"struct {name}{parameters}"]
     lines += [f"    {step.name}::{kind}" for step, kind in zip(held, types, strict=True)]
-    lines += ["end", "", f"Flux.@layer {name}", ""]
+    trained = [step.name for step in held if not _stays(step)]
+    listed = "" if len(trained) == len(held) else f" trainable=({''.join(f'{field}, ' for field in trained).strip(' ')})"
+    lines += ["end", "", f"Flux.@layer {name}{listed}", ""]
     if ties:
         lines += [f"function {name}()", f"    m = {name}("]
         lines += [f"        {constructor(step.member, names, wide, ' ' * 8)}," for step in held]
@@ -86,6 +88,11 @@ def struct_text(
     else:
         lines.append(f"    return {results}")
     return "\n".join([*lines, "end"]) + "\n"
+
+
+def _stays(step: Step) -> bool:
+    """Whether a field is a value that is not trained."""
+    return isinstance(step.member, Leaf) and step.member.node.layer.operation == "constant"
 
 
 def _needs_names(step: Step) -> bool:

@@ -155,8 +155,11 @@ MEMBERS: Mapping[str, Maker] = {
     "gru": _recurrent("Gated"),
     "rnn": _recurrent("Elman"),
     "multi_head_attention": _attention_heads,
-    "parameter": lambda a, wide: JuliaCall(
-        "zeros(Float32, {0})", (tuple(reversed(a["shape"])),), {}, ("shape" if a["by"] == "add" else "sizes",)
+    **dict.fromkeys(
+        ("parameter", "constant"),
+        lambda a, wide: JuliaCall(
+            "zeros(Float32, {0})", (tuple(reversed(a["shape"])),), {}, ("shape" if a["by"] == "add" else "sizes",)
+        ),
     ),
 }
 
@@ -183,7 +186,7 @@ def apply_member(leaf: Leaf, member: str, arguments: Sequence[Expression]) -> Ex
         return Expression(f"{made.text[:-1]}{lengths})", ATOM, made.depth)
     if layer.operation == "multi_head_attention":
         return _apply_heads(layer, member, arguments)
-    if layer.operation == "parameter":
+    if layer.operation in ("parameter", "constant"):
         sign, binds = (" .+ ", SUM) if layer["by"] == "add" else (" .* ", PRODUCT)
         return infix(sign, binds, arguments[0], member)
     return call(member, *arguments)

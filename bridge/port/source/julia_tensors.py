@@ -32,7 +32,7 @@ def flux_field(layer: Layer, name: str, again: bool) -> str:
     if layer.operation == "multi_head_attention":
         side, _, kind = name.rpartition("_")
         return f"{side}_proj.{kind}"
-    return "" if layer.operation == "parameter" else name
+    return "" if layer.operation in ("parameter", "constant") else name
 
 
 def flux_order(layer: Layer, name: str, axes: int = 1) -> str:

@@ -45,8 +45,12 @@ def class_text(
     for step in made.steps:
         if not step.held:
             continue
-        lines.append(f"        self.{step.name} = {constructor(step.member, names, ' ' * 8)}")
         layer = step.member.node.layer if isinstance(step.member, Leaf) else None
+        made_by = constructor(step.member, names, " " * 8)
+        if layer is not None and layer.operation == "constant":
+            lines.append(f'        self.register_buffer("{step.name}", {made_by})')
+            continue
+        lines.append(f"        self.{step.name} = {made_by}")
         if layer is not None and layer.operation in RECURRENT and layer["biases"] == 1:
             lines.append(f"        self.{step.name}.bias_hh_l0.requires_grad_(False)  # one bias is enough")
     lines += [f"        {line}" for line in ties]

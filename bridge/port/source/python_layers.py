@@ -20,22 +20,26 @@ __all__ = ["RECURRENT", "apply_function", "apply_member", "member_call", "parame
 
 RECURRENT = ("rnn", "gru", "lstm")
 
+VALUES = {"parameter": "nn.Parameter", "constant": ""}
+"""Operations whose member is a value, and what it is made by; a buffer is a tensor that is registered."""
+
 MEMBERS = frozenset(
     {
         *("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "embedding", "dropout"),
         *("layer_norm", "batch_norm", "instance_norm", "group_norm", "rnn", "gru", "lstm", "multi_head_attention"),
-        "parameter",
+        *("parameter", "constant"),
     }
 )
 """Operations that are members of a class; all others are functions."""
 
 
 @dataclass(frozen=True)
-class LearnedCall(Call):
-    """What makes a learned value of a shape; one that is added and one that multiplies don't share a class."""
+class ValueCall(Call):
+    """What makes a value of a shape; one that is added and one that multiplies don't share a class."""
 
     def __str__(self) -> str:
-        return f"{self.name}(torch.zeros({self.arguments[0]!r}))"
+        zeros = f"torch.zeros({self.arguments[0]!r})"
+        return f"{self.name}({zeros})" if self.name else zeros
 
 
 def member_call(node: Node, inputs: tuple[Shape, ...]) -> Call | None:
@@ -55,8 +59,8 @@ def member_call(node: Node, inputs: tuple[Shape, ...]) -> Call | None:
         keywords = {"bias": a["bias"], "kdim": a["key_width"], "vdim": a["value_width"], "batch_first": True}
         defaults = {"bias": True, "kdim": width, "vdim": width}
         return Call("nn.MultiheadAttention", (width, a["heads"]), keywords, ("width", "heads"), defaults)
-    if layer.operation == "parameter":
-        return LearnedCall("nn.Parameter", (a["shape"],), names=("shape" if a["by"] == "add" else "sizes",))
+    if layer.operation in VALUES:
+        return ValueCall(VALUES[layer.operation], (a["shape"],), names=("shape" if a["by"] == "add" else "sizes",))
     made = module_call(layer, len(inputs[0]))
     if made is None:
         raise UnsupportedError(f"node '{node.name}' ({layer.operation})", "a module of torch.nn", f"none for {inputs[0]}")
@@ -69,7 +73,7 @@ def parameter_names(layer: Layer) -> Callable[[Mapping[str, Any]], dict[str, Any
         return lambda held: _recurrent(layer, held)
     if layer.operation == "multi_head_attention":
         return lambda held: _attention(layer, held)
-    if layer.operation == "parameter":
+    if layer.operation in VALUES:
         return lambda held: {"": held["value"]}
     return dict
 
@@ -100,7 +104,7 @@ def apply_member(leaf: Leaf, member: str, arguments: Sequence[Expression]) -> Ex
         return _apply_recurrent(layer, member, arguments)
     if layer.operation == "multi_head_attention":
         return _apply_attention(layer, member, arguments)
-    if layer.operation == "parameter":
+    if layer.operation in VALUES:
         sign, binds = (" + ", SUM) if layer["by"] == "add" else (" * ", PRODUCT)
         return infix(sign, binds, arguments[0], member)
     return call(member, *arguments)

@@ -31,6 +31,7 @@ FUNCTIONS: dict[str, Maker] = {
     "multiply": always(torch.mul),
     "divide": always(torch.div),
     "parameter": lambda layer: torch.add if layer["by"] == "add" else torch.mul,
+    "constant": lambda layer: torch.add if layer["by"] == "add" else torch.mul,
     "scale": _scale,
     "power": with_attributes(torch.pow, exponent="exponent"),
     "exp": always(torch.exp),

@@ -17,41 +17,49 @@ struct Gathering
     rows::Int
 end
 
-"Fill `columns` with the elements of the windows on the images at `x`; outside of them is 0."
-function gather_columns!(columns::Ptr{T}, x::Ptr{T}, g::Gathering) where {T}
-    ld, taps = g.images * g.rows * g.to[1], prod(g.windows.kernel)
-    parts(g.planes, cld(LEAST_PART, ld * taps)) do first, last, _
-        for tap in 0:(taps - 1)
-            reading = Reading(g, tap)
-            for plane in (first - 1):(last - 1), image in 0:(g.images - 1)
-                column = columns + ((plane * taps + tap) * ld + image * g.rows * g.to[1]) * sizeof(T)
-                gather_column!(column, x + (image * g.distance + plane * prod(g.from)) * sizeof(T), reading)
-            end
-        end
-    end
-end
-
-"Add the columns up on the images at `x`. The columns are overwritten."
-function add_columns!(x::Ptr{T}, columns::Ptr{T}, g::Gathering) where {T}
-    ld, taps = g.images * g.rows * g.to[1], prod(g.windows.kernel)
-    parts(g.planes, cld(LEAST_PART, ld * taps)) do first, last, _
-        for tap in 0:(taps - 1)
-            reading = Reading(g, tap)
-            for plane in (first - 1):(last - 1), image in 0:(g.images - 1)
-                column = columns + ((plane * taps + tap) * ld + image * g.rows * g.to[1]) * sizeof(T)
-                add_column!(x + (image * g.distance + plane * prod(g.from)) * sizeof(T), column, reading)
-            end
-        end
+"Fill `columns` with the elements of the windows on the images at `x`; outside of them is 0. `who` does it."
+function gather_columns!(columns::Ptr{T}, x::Ptr{T}, g::Gathering, who) where {T}
+    each_column(columns, g, who) do column, plane, image, reading
+        gather_column!(column, plane_of(x, g, plane, image), reading)
     end
 end
 
 """
-What one element of the windows of a `Gathering` reads: `count` windows from `left` on in each of `lines` rows from `top` on,
-of `rows` rows of `width` windows. The first is at `start` on the plane, the next ones are `step` apart, rows `down` apart.
-The other windows have the element outside of the plane. `whole` says that rows follow each other without a gap on both
-sides.
+Add the columns up on the images at `x`, whose planes are first set to `start(plane)` if the windows are those of the first
+rows. The columns are overwritten.
+"""
+function add_columns!(x::Ptr{T}, columns::Ptr{T}, g::Gathering, who, start::F) where {T,F}
+    each_column(columns, g, who) do column, plane, image, reading
+        place = plane_of(x, g, plane, image)
+        g.first_row == 0 && reading.tap == 0 && fill_elements!(place, prod(g.from), start(plane))
+        add_column!(place, column, reading)
+    end
+end
+
+"Call `body(column, plane, image, reading)` for the part that an image has of each column."
+@inline function each_column(body::F, columns::Ptr{T}, g::Gathering, who) where {F,T}
+    n, taps = g.rows * g.to[1], prod(g.windows.kernel)
+    parts(who, g.planes, cld(LEAST_PART, g.images * n * taps)) do first, last, _
+        for plane in (first - 1):(last - 1), tap in 0:(taps - 1)
+            reading = Reading(g, tap)
+            for image in 0:(g.images - 1)
+                body(columns + ((plane * taps + tap) * g.images + image) * n * sizeof(T), plane, image, reading)
+            end
+        end
+    end
+end
+
+plane_of(x::Ptr{T}, g::Gathering, plane::Int, image::Int) where {T} =
+    x + (image * g.distance + plane * prod(g.from)) * sizeof(T)
+
+"""
+What element `tap` of the windows of a `Gathering` reads: `count` windows from `left` on in each of `lines` rows from `top`
+on, of `rows` rows of `width` windows. The first is at `start` on the plane, the next ones are `step` apart, rows `down`
+apart. The other windows have the element outside of the plane. `whole` says that rows follow each other without a gap on
+both sides.
 """
 struct Reading
+    tap::Int
     width::Int
     rows::Int
     left::Int
@@ -73,7 +81,7 @@ function Reading(g::Gathering, tap::Int)
     row = (g.first_row + top) * w.stride[2] + down * w.dilation[2] - w.padding[2]
     column = left * w.stride[1] + across * w.dilation[1] - w.padding[1]
     lines = last < left ? 0 : max(0, bottom - top + 1)
-    return Reading(g.to[1], g.rows, left, last - left + 1, top, lines, row * g.from[1] + column, w.stride[1],
+    return Reading(tap, g.to[1], g.rows, left, last - left + 1, top, lines, row * g.from[1] + column, w.stride[1],
                    w.stride[2] * g.from[1], w.stride == (1, 1) && g.from[1] == g.to[1])
 end
 
@@ -125,42 +133,21 @@ function add_elements!(to::Ptr{T}, from::Ptr{T}, n::Int) where {T}
     end
 end
 
-# Loops of known length become vector instructions whole, also where elements lie two apart.
-"Call `body(i)` for each `i` of `1:n`: eight at a time, then four, then one by one."
-@inline function in_blocks(body::F, n::Int) where {F}
-    i = 0
-    while i + 8 <= n
-        @simd ivdep for k in (i + 1):(i + 8)
-            body(k)
-        end
-        i += 8
-    end
-    while i + 4 <= n
-        @simd ivdep for k in (i + 1):(i + 4)
-            body(k)
-        end
-        i += 4
-    end
-    for k in (i + 1):n
-        body(k)
-    end
-end
-
 "Copy `n` elements that lie `step` apart."
 function copy_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
     step == 1 && return copy_elements!(to, from, n)
-    step == 2 && return in_blocks(i -> unsafe_store!(to, unsafe_load(from, 2i - 1), i), n) # by far the most common one
+    step == 2 && return copy_first!(to, from, n) # by far the most common one
     for i in 1:n
         unsafe_store!(to, unsafe_load(from, (i - 1) * step + 1), i)
     end
 end
 
-"Add to `n` elements that lie `step` apart."
+"Add to `n` elements that lie `step` apart. What lies between them is not another thread's."
 function add_spaced!(to::Ptr{T}, from::Ptr{T}, n::Int, step::Int) where {T}
-    add(i, at) = unsafe_store!(to, unsafe_load(to, at) + unsafe_load(from, i), at)
     step == 1 && return add_elements!(to, from, n)
-    step == 2 && return in_blocks(i -> add(i, 2i - 1), n)
+    step == 2 && return add_first!(to, from, n)
     for i in 1:n
-        add(i, (i - 1) * step + 1)
+        at = (i - 1) * step + 1
+        unsafe_store!(to, unsafe_load(to, at) + unsafe_load(from, i), at)
     end
 end

@@ -142,8 +142,7 @@ function forward(layer::TransposedConvolution, parameters::Tuple, inputs::Tuple{
     x = inputs[1]
     c = Correlation(layer, parameters, x)
     y = output!(memory, 1, T, resized(x, c.from, layer.outputs))
-    layer.bias ? fill_planes!(y, parameters[2], prod(c.from)) : fill!(y, zero(T))
-    spread!(y, x, parameters[1], c, memory)
+    spread!(y, x, parameters[1], layer.bias ? parameters[2] : nothing, c, memory)
     return (y,), nothing
 end
 
@@ -156,7 +155,7 @@ function pullback(
     dx = dweight = dbias = nothing
     if needs_inputs[1]
         dx = input_gradient!(memory, 1, T, size(x))
-        layer isa Convolution ? spread!(fill!(dx, zero(T)), dy, parameters[1], c, memory) :
+        layer isa Convolution ? spread!(dx, dy, parameters[1], nothing, c, memory) :
         correlate!(dx, dy, parameters[1], nothing, c, memory)
     end
     if needs_parameters[1]
@@ -171,27 +170,18 @@ function pullback(
     return (dx,), (dweight, dbias)
 end
 
-"Set every plane of `size` elements to its channel's element of `bias`."
-function fill_planes!(y::Array{T}, bias::Vector{T}, size::Int) where {T}
-    for k in 0:(length(y) ÷ size - 1)
-        value = bias[k % length(bias) + 1]
-        @inbounds for i in (k * size + 1):(k * size + size)
-            y[i] = value
-        end
-    end
-    return y
-end
-
 "Set `total` to the sum of the planes of each channel of `dy`."
 function sum_planes!(total::Vector{T}, dy::Array{T}) where {T}
-    fill!(total, zero(T))
-    size = isempty(dy) ? 1 : prod(plane(dy))
-    for k in 0:(length(dy) ÷ size - 1)
-        sum = zero(T)
-        @inbounds @simd for i in (k * size + 1):(k * size + size)
-            sum += dy[i]
+    n, size = length(total), isempty(dy) ? 0 : prod(plane(dy))
+    images = isempty(dy) ? 0 : length(dy) ÷ (n * size)
+    GC.@preserve total dy parts(n, cld(LEAST_PART, max(1, images * size))) do first, last, _
+        for channel in (first - 1):(last - 1)
+            sum = zero(T)
+            for image in 0:(images - 1)
+                sum += sum_of_run(pointer(dy) + (image * n + channel) * size * sizeof(T), size)
+            end
+            unsafe_store!(pointer(total), sum, channel + 1)
         end
-        total[k % length(total) + 1] += sum
     end
     return total
 end

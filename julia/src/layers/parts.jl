@@ -11,6 +11,16 @@ is what `share` says.
     return nothing
 end
 
+# Loops within the part of a larger loop are done by its thread.
+"Who does a loop: all threads."
+struct Together end
+
+"Who does a loop: the thread that comes to it, while others have parts of their own to do."
+struct Alone end
+
+@inline parts(body::F, ::Together, n::Int, least::Int) where {F} = parts(body, n, least)
+@inline parts(body::F, ::Alone, n::Int, least::Int) where {F} = (body(1, n, 1); nothing)
+
 part_count(n::Int, least::Int) = n < 2least ? 1 : min(thread_count(), n ÷ least)
 
 # Elements that are worth a thread of their own: some ten microseconds of work.

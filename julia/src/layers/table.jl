@@ -121,6 +121,9 @@ const ARITHMETIC = Rows(
         AttributeDefinition("by", String, "add", one_of("add", "multiply")),
         AttributeDefinition("init", String, "zeros", one_of("zeros", "ones", "normal"));
         initial = initial_learned),
+    "constant" => LayerDefinition(
+        Fixed, AttributeDefinition("shape", Vector{Int}, nothing, ANY_SIZES),
+        AttributeDefinition("by", String, "add", one_of("add", "multiply")); initial = initial_fixed),
     "scale" => LayerDefinition(
         Scale, AttributeDefinition("factor", Float64, nothing), AttributeDefinition("shift", Float64, 0.0)),
     "power" => LayerDefinition(power, AttributeDefinition("exponent", Float64, nothing)),

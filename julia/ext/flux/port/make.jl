@@ -43,9 +43,9 @@ function flux_layer(layer::PortableLayer, weights::Weights, wanted::Int)
 end
 
 function operation(layer::PortableLayer, native::Layer, array)
-    isempty(DiagramBridge.buffer_names(native)) ||
+    native isa DiagramBridge.TrackingNorm && !isempty(DiagramBridge.buffer_names(native)) &&
         throw(BridgeError("layer '$(layer.operation)'", "a layer of Flux's with running statistics", "none"))
-    names = DiagramBridge.parameter_names(native)
+    names = (DiagramBridge.parameter_names(native)..., DiagramBridge.buffer_names(native)...)
     return Operation(layer, native, NamedTuple{map(Symbol, names)}(map(array, names)))
 end
 

@@ -1,8 +1,8 @@
 # What a Flux model made of portable layers has where Flux has no such layer, or one that means something else.
 
 """
-A portable layer in a Flux model: `native` says what it does and what its gradients are. Its parameters are the fields of
-`weights`, with their axes reversed.
+A portable layer in a Flux model: `native` says what it does and what its gradients are. Its parameters, and behind them its
+buffers, are the fields of `weights`, with their axes reversed.
 """
 struct Operation{N<:Layer,W<:NamedTuple}
     layer::PortableLayer
@@ -11,6 +11,10 @@ struct Operation{N<:Layer,W<:NamedTuple}
 end
 
 Functors.functor(::Type{<:Operation}, o) = ((weights = o.weights,), y -> Operation(o.layer, o.native, y.weights))
+
+Optimisers.trainable(o::Operation) = (weights = trained(o),)
+
+trained(o::Operation) = NamedTuple{map(Symbol, DiagramBridge.parameter_names(o.native))}(o.weights)
 
 Base.show(io::IO, o::Operation) = print(io, o.layer)
 
@@ -26,7 +30,7 @@ one_or_all(values::Tuple) = length(values) == 1 ? values[1] : values
 (o::Operation)(inputs...) = one_or_all(run_operation(o, inputs)[1])
 
 function ChainRulesCore.rrule(o::Operation, inputs...)
-    dense, parameters = map(as_dense, inputs), Tuple(o.weights)
+    dense, parameters = map(as_dense, inputs), Tuple(trained(o))
     values, residual = run_operation(o, dense)
     function back(d)
         given = length(values) == 1 ? (d,) : ChainRulesCore.unthunk(d)
@@ -34,7 +38,7 @@ function ChainRulesCore.rrule(o::Operation, inputs...)
         needs = map(x -> eltype(x) <: AbstractFloat, dense), map(_ -> true, parameters)
         dinputs, dweights = DiagramBridge.pullback(o.native, parameters, dense, values, residual, dvalues, needs...,
                                                    DiagramBridge.Heap())
-        own = ChainRulesCore.Tangent{typeof(o)}(; weights = NamedTuple{keys(o.weights)}(map(or_none, dweights)))
+        own = ChainRulesCore.Tangent{typeof(o)}(; weights = NamedTuple{keys(trained(o))}(map(or_none, dweights)))
         return (own, map(or_none, dinputs)...)
     end
     return one_or_all(values), back

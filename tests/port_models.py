@@ -225,6 +225,32 @@ class Vision(nn.Module):
         return self.out(x[:, 0])
 
 
+class Reader(nn.Module):
+    """Positions by sines in a buffer, attention to neighbours by a mask, and a cell that reads step by step."""
+
+    places: Tensor
+
+    def __init__(self, words: int = 9, width: int = 6, classes: int = 4) -> None:
+        super().__init__()
+        self.words, self.qkv = nn.Embedding(words, width), nn.Linear(width, 3 * width)
+        angle = torch.arange(10).unsqueeze(1) / 100 ** (torch.arange(0, width, 2) / width)
+        places = torch.zeros(10, width)
+        places[:, 0::2], places[:, 1::2] = torch.sin(angle), torch.cos(angle)
+        self.register_buffer("places", places)
+        self.cell, self.out = nn.LSTMCell(width, width), nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.words(x) * math.sqrt(self.words.embedding_dim) + self.places[: x.size(1)]
+        q, k, v = self.qkv(h).chunk(3, dim=-1)
+        scores = torch.einsum("bqd,bkd->bqk", q, k) / math.sqrt(q.size(-1))
+        near = torch.ones(x.size(1), x.size(1)).triu(-1).tril(1)
+        h = h + torch.einsum("bqk,bkd->bqd", scores.masked_fill(near == 0, float("-inf")).softmax(dim=-1), v)
+        state = h.new_zeros(len(x), h.size(-1)), h.new_zeros(len(x), h.size(-1))
+        for step in h.unbind(1):
+            state = self.cell(step, state)
+        return self.out(state[0])
+
+
 def five() -> dict[str, tuple[nn.Module, list[Tensor]]]:
     """Each architecture with a batch of inputs."""
     image = torch.randn(4, 1, 8, 8)
@@ -237,6 +263,7 @@ def five() -> dict[str, tuple[nn.Module, list[Tensor]]]:
         "packed": (encoder("packed"), [tokens]),
         "u-net": (UShape(), [image]),
         "mixer": (Mixer(), [image]),
+        "reader": (Reader(), [tokens]),
     }
 
 

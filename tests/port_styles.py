@@ -113,8 +113,17 @@ def cells(m: Any, x: Tensor, start: Tensor) -> Tensor:
     return torch.stack(outputs, 1)
 
 
+def written(m: Any, x: Tensor) -> Tensor:
+    outputs, state = torch.zeros(x.size(0), x.size(1) + 1, 2, dtype=x.dtype), None
+    for t in range(x.size(1)):
+        state = m.cell(x[:, t, :], state)
+        outputs[:, t] = m.out(state)
+    outputs[:, 0, :] = outputs[:, 1] * 2
+    return outputs
+
+
 def dense(*sizes: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(*sizes))
+    return nn.Parameter(torch.randn(sizes))
 
 
 def position(ids: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -195,6 +204,7 @@ STYLES: dict[str, Style] = {
         ((3, 4), (5,)),
         lambda: {"lstm": nn.LSTMCell(4, 5), "gru": nn.GRUCell(5, 3), "rnn": nn.RNNCell(3, 2, bias=False)},
     ),
+    "steps written into zeros": Style(written, ((4, 3),), lambda: {"cell": nn.GRUCell(3, 5), "out": nn.Linear(5, 2)}),
     "both directions": Style(lambda m, x: m.lstm(x.transpose(0, 1))[0].transpose(0, 1), **RECURRENT),
     "both directions' ends": Style(lambda m, x: torch.cat(list(m.lstm(x.transpose(0, 1))[1][0][-2:]), 1), **RECURRENT),
     "backwards by hand": Style(
@@ -218,6 +228,17 @@ STYLES: dict[str, Style] = {
         lambda m, x: torch.addcmul(m.b, m.a, x) + torch.lerp(x, x * x, 0.3),
         parts=lambda: {"a": dense(8), "b": dense(1, 1, 8)},
     ),
+    "a learned query": Style(
+        lambda m, x: m.a(m.query.expand(len(x), -1, -1), x, x)[0],
+        parts=lambda: {"a": nn.MultiheadAttention(8, 2, batch_first=True), "query": dense(1, 3, 8)},
+    ),
+    "a learned gate": Style(
+        lambda m, x: torch.sigmoid(m.a) * x + (1 - torch.sigmoid(m.a)) * x.exp() + x / m.b.exp(),
+        parts=lambda: {"a": dense(8), "b": dense()},
+    ),
+    "learned shares": Style(
+        lambda m, x: m.a.softmax(0)[0] * x + m.a.softmax(0)[1] * x.tanh(), parts=lambda: {"a": dense(2)}
+    ),
     "less a parameter": Style(lambda m, x: (m.a - x) * (x - m.a), parts=lambda: {"a": dense(8)}),
     "a bilinear map": Style(lambda m, x, y: m.b(x, y), ((3, 4), (3, 5)), lambda: {"b": nn.Bilinear(4, 5, 2)}),
     "squeeze and excite": Style(lambda m, x: x * x.mean((2, 3)).sigmoid()[..., None, None].expand_as(x), ((3, 4, 4),)),
@@ -231,5 +252,37 @@ STYLES: dict[str, Style] = {
     "copies in place": Style(lambda m, x: x.repeat_interleave(2, dim=1) * x.repeat_interleave(2, 1).exp()),
     "chosen places": Style(lambda m, x: x[:, [2, 0, 1]] + x.index_select(1, torch.tensor([4, 4, 3]))),
     "turned places": Style(lambda m, x: torch.roll(x, (1, -2), dims=(1, 2)) - x),
+    "resized to any size": Style(
+        lambda m, x: F.interpolate(x, (7, 5), mode="bilinear") + F.interpolate(x, size=(7, 5)), ((2, 4, 3),)
+    ),
+    "resized by any factor": Style(
+        lambda m, x: F.interpolate(x, scale_factor=1.7, mode="bicubic") * F.interpolate(x, scale_factor=1.7).tanh(),
+        ((2, 4, 3),),
+    ),
+    "edges that go on": Style(
+        lambda m, x: m.c(F.pad(x, (1, 0, 2, 1), mode="reflect")) + m.c(F.pad(x, (1, 0, 2, 1), mode="replicate")),
+        ((2, 4, 3),),
+        lambda: {"c": nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular")},
+    ),
+    "edges cut off": Style(lambda m, x: F.pad(x, (-1, 2, 0, -1)), ((2, 4, 3),)),
+    "a matrix that stays": Style(lambda m, x: x @ m.a, parts=lambda: {"a": torch.randn(8, 3)}),
+    "a learned state": Style(
+        lambda m, x: m.lstm(x, (m.h.expand(-1, len(x), -1).contiguous(), m.c.repeat(1, x.size(0), 1)))[0],
+        parts=lambda: {"lstm": nn.LSTM(8, 3, 2, batch_first=True), "h": dense(2, 1, 3), "c": dense(2, 1, 3)},
+    ),
+    "a learned state before words": Style(
+        lambda m, x: m.lstm(m.words(x.t()), (m.h.expand(-1, len(x), -1), m.c.repeat(1, x.size(0), 1)))[0].transpose(0, 1),
+        ((T,),),
+        lambda: {"words": nn.Embedding(7, 4), "lstm": nn.LSTM(4, 3, 2), "h": dense(2, 1, 3), "c": dense(2, 1, 3)},
+        frozenset({0}),
+    ),
+    "a table of distances": Style(
+        masked(lambda m, s: s + m.table[m.places.view(-1)].view(T, T, 2).permute(2, 0, 1)),
+        parts=lambda: {**packed(), "table": dense(9, 2), "places": torch.arange(T)[:, None] - torch.arange(T) + T - 1},
+    ),
+    "a mask that is looked at": Style(
+        lambda m, x: m.e(x, torch.full((T, T), -math.inf, dtype=x.dtype).triu(1)),
+        parts=lambda: {"e": nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 9, 0.0, batch_first=True), 1)},
+    ),
     "windows to the end": Style(lambda m, x: F.max_pool1d(x, 2, 2, ceil_mode=True)),
 }

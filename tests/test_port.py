@@ -81,6 +81,12 @@ REFUSED: dict[str, tuple[Any, list[Tensor], str, str]] = {
     "another number by mode": (lambda m, x: x * (2 if m.training else 3), [X], "aten.mul", "the same operators"),
     "a constant without bounds": (lambda m, x: x * torch.tensor([1, math.inf, 2, 3]), [X], "aten.mul", "finite numbers"),
     "a constant for each sample": (lambda m, x: x + torch.ones(2, 1), [X], "", "a module that torch.export takes"),
+    "a constant beyond its type": (
+        lambda m, x: x + torch.full((4,), 1e39).clamp(max=1),
+        [X],
+        "aten.full",
+        "constants that can be computed",
+    ),
     "a condition": (lambda m, x: torch.where(x > 0, x, -x), [X], "aten.gt", "an operator of the portable layers"),
     "a window beyond": (lambda m, x: F.max_pool1d(x[:, None], 3, 2, ceil_mode=True), [X], "aten.max_pool1d", "inside"),
     "windows over each other": (lambda m, x: x.unfold(1, 2, 1), [X], "aten.unfold", "windows side by side"),

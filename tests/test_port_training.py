@@ -1,4 +1,4 @@
-"""The five architectures, and two more with tied and bare weights, as PyTorch and as portable layers in both languages."""
+"""The five architectures, and three more with tied and bare weights and constants, in PyTorch and in both languages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bridge.diagram.builder import Builder
 from bridge.julia.session import Session, session
 from bridge.layers.graph import input_kinds
 from bridge.train import order
-from tests.port_models import Captioner, Eighteen, Mixer, Tongue, UShape, Vision, encoder
+from tests.port_models import Captioner, Eighteen, Mixer, Reader, Tongue, UShape, Vision, encoder
 
 SAMPLES, BATCH, STEPS = 12, 6, 20
 
@@ -53,6 +53,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "u-net": lambda: Task(UShape(), [images(1, 8)], torch.randn(SAMPLES, 2, 8, 8), F.mse_loss),
     "mixer": lambda: Task(Mixer(), [images(1, 8)], classes(5), F.cross_entropy),
     "vision": lambda: Task(Vision(), [images(1, 8)], classes(5), F.cross_entropy),
+    "reader": lambda: Task(Reader(), [classes(9, 5)], classes(4), F.cross_entropy),
     "tied": lambda: Task(Tongue(), [classes(7, 5)], classes(7, 5), sequence_loss),
 }
 

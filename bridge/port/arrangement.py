@@ -107,6 +107,11 @@ class Arrangement:
         assert all(factor.kind is Kind.COPIES for factor in self.axes[place])
         return replace(self, axes=(*self.axes[:place], *self.axes[place + 1 :]))
 
+    def removed_batch(self) -> Arrangement:
+        """Of the same numbers without an axis for the batch, where that is the first one."""
+        assert self.is_batch_first
+        return replace(self, axes=self.axes[1:])
+
     def expanded(self, sizes: Sequence[Size]) -> Arrangement:
         """Axes of size 1 with as many copies as the new sizes say; new axes come first."""
         old = ((),) * (len(sizes) - len(self.axes)) + self.axes

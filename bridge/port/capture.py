@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind
+from torch.nn.modules import transformer
 from torch.utils._pytree import tree_leaves
 
 from bridge.errors import PortError
@@ -115,13 +116,18 @@ def _refusal(error: Exception) -> PortError:
 
 @contextmanager
 def _whole_attention() -> Iterator[None]:
-    """Without the fused kernels that nn.MultiheadAttention and nn.TransformerEncoder take in test mode."""
-    before = torch.backends.mha.get_fastpath_enabled()
+    """Without the fused kernels that nn.MultiheadAttention and nn.TransformerEncoder take in test mode.
+
+    And without nn.TransformerEncoder's look at the numbers of a mask, whose answer only chooses among kernels.
+    """
+    before, detect = torch.backends.mha.get_fastpath_enabled(), transformer._detect_is_causal_mask
     torch.backends.mha.set_fastpath_enabled(False)
+    transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: is_causal is True
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+        transformer._detect_is_causal_mask = detect
 
 
 @contextmanager
@@ -280,10 +286,21 @@ def origin(node: fx.Node) -> Origin:
     """Where in the module an operator is."""
     stack = node.meta.get("nn_module_stack") or {"": ("", None)}
     module, _ = list(stack.values())[-1]
-    frames = re.findall(FRAME, node.meta.get("stack_trace") or "")
+    frames = re.findall(FRAME, node.meta.get("stack_trace") or _inner_trace(node))
     source = _user_line((file, int(line), code) for file, line, code in frames)
     name = str(node.target) if isinstance(node.target, torch._ops.OpOverload) else getattr(node.target, "__name__", "")
     return Origin(tuple(stack), module, name, source)
+
+
+def _inner_trace(node: fx.Node) -> str:
+    """Where the first operator is of a graph that an operator runs, such as that of a `with` block."""
+    owner = node.graph.owning_module
+    for given in node.args:
+        inner = getattr(owner, str(given.target), None) if isinstance(given, fx.Node) and given.op == "get_attr" else None
+        for part in inner.graph.nodes if isinstance(inner, fx.GraphModule) else ():
+            if part.meta.get("stack_trace"):
+                return str(part.meta["stack_trace"])
+    return ""
 
 
 FRAME = r'File "([^"]+)", line (\d+), in \S+\n\s+(.+)'

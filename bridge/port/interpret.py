@@ -14,9 +14,9 @@ from bridge.errors import PortError
 from bridge.port.capture import Capture, origin
 from bridge.port.sizes import Size
 from bridge.port.sketch import Origin, Value
-from bridge.port.traced import Flipped, Known, Laid, Masked, Traced
+from bridge.port.traced import Filled, Flipped, Known, Laid, Masked, Spread, Stacked, Traced
 from bridge.port.translation import Translation, sample_shape
-from bridge.port.values import with_mask
+from bridge.port.values import by_itself, with_mask
 from bridge.port.weights import Weight
 
 __all__ = ["Operator", "Program"]
@@ -39,6 +39,7 @@ class Program(Translation):
         self._found: dict[fx.Node, Any] = {}
         self._places = {node: place for place, node in enumerate(captured.nodes)}
         self._memory: dict[fx.Node, fx.Node] = {}
+        self._alone: dict[Weight | Spread, Laid] = {}
         # What has several names in the module is called as `named_parameters` calls it.
         first = {id(tensor): name for name, tensor in (*module.named_parameters(), *module.named_buffers())}
         tensor: Tensor
@@ -54,9 +55,13 @@ class Program(Translation):
             self._found[node] = Known(tensor)
 
     def laid(self, x: Traced, what: str = "its input") -> Laid:
-        """A tensor over one portable value; scores get their mask, what is turned around is."""
+        """A tensor over one portable value: masks are laid over scores, and parameters stand by themselves."""
         if isinstance(x, Flipped):
             return x.made()
+        if isinstance(x, (Weight, Spread)):
+            if x not in self._alone:
+                self._alone[x] = by_itself(self, x)
+            return self._alone[x]
         return super().laid(with_mask(self, x) if isinstance(x, Masked) else x, what)
 
     def take(self, node: fx.Node, value: Value) -> None:
@@ -71,6 +76,8 @@ class Program(Translation):
         """
         for node in self.captured.nodes:
             self.node, self.origin = node, origin(node)
+            if self._puts(node):
+                continue
             changed = self._changed(node)
             try:
                 self._found[node] = self._ported(node)
@@ -129,7 +136,10 @@ class Program(Translation):
             self._check(made)
             return made
         if known and torch.Tag.nondeterministic_seeded not in node.target.tags:  # type: ignore[union-attr]
-            made = node.target(**{name: _tensor(value) for name, value in given.items()})  # type: ignore[operator]
+            try:
+                made = node.target(**{name: _tensor(value) for name, value in given.items()})  # type: ignore[operator]
+            except RuntimeError as error:
+                self.refuse("constants that can be computed", str(error).splitlines()[0])
             labels = {value.label or value.name.rpartition(".")[2] for value in given.values() if isinstance(value, Known)}
             label = labels.pop() if len(labels) == 1 else ""
             return [Known(x, label=label) for x in made] if isinstance(made, (list, tuple)) else Known(made, label=label)
@@ -158,6 +168,49 @@ class Program(Translation):
                 assert laid.shape == shape, (str(self.node), laid.shape, shape)
                 assert laid.value.shape == sample_shape(laid.arrangement.sample), (str(self.node), laid.value.shape)
 
+    def _puts(self, node: fx.Node) -> bool:
+        """Do `x[:, place] = y`, where x is filled with a number or was written to like this before; False for all else."""
+        if str(node.target) != "aten.copy_.default" or not isinstance(node.args[0], fx.Node):
+            return False
+        whole, axis, place = node.args[0], -1, 0
+        while str(whole.target) in ("aten.select.int", "aten.slice.Tensor"):
+            a, shape = self.captured.arguments[whole], self.captured.shapes[whole][0]
+            whole = a["self"]
+            if "index" in a and axis < 0 and isinstance(a["index"], int):
+                axis, place = a["dim"] % (len(shape) + 1), a["index"]
+            elif "index" in a or whole not in self.captured.shapes or self.captured.shapes[whole][0] != shape:
+                return False
+        found = self._found.get(whole)
+        if axis < 0 or not (isinstance(found, Filled) or (isinstance(found, Stacked) and found.axis == axis)):
+            return False
+        home = self._memory.get(whole, whole)
+        self._refuse_views(node, home, (whole, node.args[0]))
+        parts: list[Traced]
+        if isinstance(found, Filled):
+            rest = (*found.shape[:axis], *found.shape[axis + 1 :])
+            parts = [Filled(rest, found.number)] * found.shape[axis].number
+        else:
+            parts = list(found.parts)
+        try:
+            value = self.laid(self._read(self.captured.arguments[node]["src"]), "what is written")
+            self.require(value.shape == self.captured.shapes[node][0], "a part of the same shape", self.describe(value))
+            parts[place] = value
+            self._found[whole], self._found[node] = Stacked(tuple(parts), axis), value
+        except PortError as error:
+            self._found[whole] = self._found[node] = _Refused(self._places[node], error)
+        self._found[node.args[0]] = self._found[node]
+        self._memory[node] = home
+        return True
+
+    def _refuse_views(self, node: fx.Node, home: fx.Node, known: Sequence[fx.Node]) -> None:
+        """Refuse an operator that writes to memory that another node sees later."""
+        place = self._places[node]
+        for other in self.captured.nodes[:place]:
+            seen_later = any(self._places.get(user, len(self._places)) > place for user in other.users)
+            if other not in known and self._memory.get(other, other) is home and seen_later:
+                found = f"{node.target} on '{node.args[0]}'"
+                self.refuse("no other view of a tensor that is written to", found)
+
     def _changed(self, node: fx.Node) -> fx.Node | None:
         """The node whose tensor an operator writes to, if it does; refused where another node could see it."""
         target, first = node.target, node.args[0] if node.args else None
@@ -171,15 +224,12 @@ class Program(Translation):
         if not _writes(node):
             return None
         assert isinstance(first, fx.Node)
-        home, place = self._memory.get(first, first), self._places[node]
+        home = self._memory.get(first, first)
         if home.op == "placeholder":
             self.refuse("inputs, parameters and buffers that stay as they are", f"{target} on '{home.name}'")
         if isinstance(self._found[first], Known):  # views of it see what is written
             return first
-        for other in self.captured.nodes[:place]:
-            seen_later = any(self._places.get(user, len(self._places)) > place for user in other.users)
-            if other is not first and self._memory.get(other) is home and seen_later:
-                self.refuse("no other view of a tensor that is written to", f"{target} on '{first.name}'")
+        self._refuse_views(node, home, (first,))
         self._memory[node] = home
         return first
 

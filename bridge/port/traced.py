@@ -47,7 +47,7 @@ class Filled:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """A parameter or constant that stands in every sample, (batch, *sample), such as a class token."""
+    """A parameter or constant that stands in every sample, such as a class token; one axis is the batch."""
 
     weight: Weight | Known
     shape: tuple[Size, ...]

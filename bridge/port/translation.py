@@ -17,7 +17,7 @@ from bridge.layers.definition import Shape
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Group, Kind, group
 from bridge.port.sizes import BATCH_SIZE, Size, fixed, product
 from bridge.port.sketch import Origin, Sketch, Step, Value
-from bridge.port.traced import Known, Laid, Spread, Stacked, Traced
+from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
 from bridge.port.weights import Weight
 
 __all__ = ["Translation", "sample_shape"]
@@ -106,12 +106,20 @@ class Translation:
     def laid(self, x: Traced, what: str = "its input") -> Laid:
         """A tensor over one portable value; a stack becomes one."""
         if isinstance(x, Stacked):
-            return self.stack([self.laid(part, what) for part in x.parts], x.axis)
+            some = next((part for part in x.parts if not isinstance(part, Filled)), x.parts[0])
+            return self.stack([self._like(part, some, what) for part in x.parts], x.axis)
         if not isinstance(x, Laid):
             weight = x.weight if isinstance(x, Spread) else x
             found = f"parameter '{weight.name}'" if isinstance(weight, Weight) else "a constant"
             self.refuse(f"{what} to be computed from the inputs", found)
         return x
+
+    def _like(self, x: Traced, other: Traced, what: str) -> Laid:
+        """A tensor; one that is filled with a number is made of another of its shape."""
+        laid = self.laid(other if isinstance(x, Filled) else x, what)
+        if not isinstance(x, Filled):
+            return laid
+        return replace(laid, value=self.one("scale", [laid.value], laid.value.shape, factor=0.0, shift=x.number))
 
     def fresh(self, value: Value) -> Laid:
         """A tensor (batch, *sample) over a value."""

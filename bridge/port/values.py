@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from bridge.diagram.names import is_name
-from bridge.port.arrangement import BATCH
-from bridge.port.sizes import ONE, Size
-from bridge.port.traced import Known, Laid, Masked, Traced
+from bridge.port.arrangement import BATCH, Arrangement, group
+from bridge.port.sizes import BATCH_SIZE, ONE, Size
+from bridge.port.sketch import Value
+from bridge.port.traced import Known, Laid, Masked, Spread, Traced
 from bridge.port.translation import Translation
 from bridge.port.weights import Weight
 from bridge.torch.batch import DTYPES
 
-__all__ = ["MASKED", "with_mask", "with_value"]
+__all__ = ["MASKED", "by_itself", "times_constant", "with_mask", "with_value"]
 
 MASKED = -9000.0
 """Scores from here down have no share in a softmax: e to this power is 0 in float64."""
@@ -43,6 +47,55 @@ def with_value(t: Translation, by: str, x: Traced, value: Weight | Known) -> Tra
     with t.labelled(last if is_name(last) else ""):
         operation = "parameter" if isinstance(value, Weight) else "constant"
         return t.eager(replace(laid, value=t.one(operation, [laid.value], laid.value.shape, held, shape=shape, by=by)))
+
+
+def by_itself(t: Translation, x: Weight | Known | Spread) -> Laid:
+    """A parameter or constant as a tensor of its own: zeros, made of another tensor, and the value added to them.
+
+    One that does not stand in every sample has no batch among its axes.
+    """
+    value = x.weight if isinstance(x, Spread) else x
+    own = tuple(value.tensor.shape) if isinstance(value, Known) else value.shape
+    place = x.shape.index(BATCH_SIZE) if isinstance(x, Spread) else 0
+    shape = own if not isinstance(x, Spread) else tuple(size.axis for k, size in enumerate(x.shape) if k != place)
+    t.require(all(isinstance(size, int) for size in shape), "a parameter or constant of fixed sizes", shape)
+    order = [*range(1, place + 1), 0, *range(place + 1, len(shape) + 1)]
+    zeros = t.permuted(t.fresh(_zeros(t, [int(size) for size in shape])), order)
+    made = t.laid(with_value(t, "add", zeros, value))
+    return made if isinstance(x, Spread) else replace(made, arrangement=made.arrangement.removed_batch())
+
+
+def times_constant(t: Translation, x: Laid, axis: int, matrix: Tensor) -> Laid:
+    """Along an axis of fixed size n, what a constant matrix (n, m) makes of it."""
+    count = len(x.shape)
+    order = [*(k for k in range(count) if k != axis), axis]
+    laid = t.settled(t.permuted(x, order))
+    if BATCH in laid.arrangement.axes[-1]:
+        t.refuse_mixing(f"a product over axis {axis} of {t.describe(x)}")
+    shape = laid.value.shape
+    t.require(all(isinstance(size, int) for size in shape), "fixed sizes beside a constant matrix", t.describe(x))
+    (n, m), rows = matrix.shape, math.prod(int(size) for size in shape[:-1])
+    known = t.settled(by_itself(t, Known(matrix, label="matrix")))
+    made = t.one("matmul", [t.reshape(laid.value, (rows, n)), known.value], (rows, m))
+    last, arrangement = group(Size(m)), laid.arrangement
+    value = t.reshape(made, (*shape[:-1], m))
+    made_of = Arrangement((*arrangement.axes[:-1], last), (*arrangement.sample[:-1], last))
+    return t.permuted(Laid(value, made_of), [order.index(k) for k in range(count)])
+
+
+def _zeros(t: Translation, shape: Sequence[int]) -> Value:
+    given = (*t.sketch.inputs, *(value for step in t.sketch.steps for value in step.outputs))
+    some = next((value for value in given if value.data_type.is_float and 0 not in value.shape), None)
+    if some is None:
+        t.refuse("a parameter beside a tensor that is computed from the inputs", "one before all of those")
+    if some.shape:
+        axes = tuple(range(-len(some.shape), 0))
+        some = t.one("mean", [some], (), axes=axes, keep=False)
+    zero = t.reshape(t.one("scale", [some], (), factor=0.0), (1,) * len(shape))
+    if all(size == 1 for size in shape):
+        return zero
+    after = tuple(size - 1 for size in shape)
+    return t.one("pad", [zero], tuple(shape), before=(0,) * len(shape), after=after, value=0.0)
 
 
 def _weight(t: Translation, value: Known) -> Weight:

@@ -13,7 +13,7 @@ from bridge.port.sizes import ONE, Size
 from bridge.port.sketch import Value
 from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
 from bridge.port.translation import Translation, batch_place, sample_shape
-from bridge.port.values import with_value
+from bridge.port.values import times_constant, with_value
 from bridge.port.weights import Weight
 from bridge.torch.batch import DTYPES
 
@@ -39,6 +39,11 @@ def broadcast(t: Translation, x: Laid, y: Laid) -> tuple[Value, Value, Arrangeme
         return x.value, y.value, x.arrangement
     count = max(len(x.shape), len(y.shape))
     sides = [replace(s, arrangement=s.arrangement.expanded((ONE,) * (count - len(s.shape)) + s.shape)) for s in (x, y)]
+    for k in (0, 1):  # what is the same for all samples stands in each of them
+        if not any(BATCH in axis for axis in sides[k].arrangement.axes):
+            pairs = zip(sides[k].arrangement.axes, sides[1 - k].arrangement.axes, strict=True)
+            alike = tuple((BATCH,) if other == (BATCH,) and axis == () else axis for axis, other in pairs)
+            sides[k] = replace(sides[k], arrangement=replace(sides[k].arrangement, axes=alike))
     for one, two in zip(sides[0].arrangement.axes, sides[1].arrangement.axes, strict=True):
         if (BATCH in one or BATCH in two) and batch_place(one) != batch_place(two):
             t.refuse_mixing(f"{t.describe(x)} beside {t.describe(y)}")
@@ -78,7 +83,7 @@ def _with_value(t: Translation, operation: str, x: Traced, value: Weight | Known
         return with_value(t, "multiply", elementwise(t, x, "power", exponent=-1.0), value)
     if isinstance(value, Known):
         return with_value(t, "multiply", x, Known(value.tensor.to(DTYPES[t.float_type]).reciprocal()))
-    t.refuse("each side to be computed from the inputs", f"parameter '{value.name}'")
+    return binary(t, "divide", x, t.laid(value))
 
 
 def add(t: Program, a: Arguments) -> Traced:
@@ -140,6 +145,8 @@ def divide(t: Program, a: Arguments) -> Traced:
 def matmul(t: Program, a: Arguments) -> Traced:
     """The product of matrices in the last two axes; with a parameter (inputs, outputs) on the right it is a linear layer."""
     x, y = a["self"], next(a[name] for name in ("other", "mat2", "vec") if name in a)
+    if isinstance(y, Known) and y.tensor.dim() == 2:
+        return times_constant(t, t.laid(x), len(t.laid(x).shape) - 1, y.tensor)
     if isinstance(y, Weight):
         return _times_parameter(t, t.laid(x), y)
     if isinstance(x, Weight):

@@ -150,7 +150,8 @@ def _at(t: Program, x: Traced, places: Tensor) -> Traced:
 def softmax(t: Program, a: Arguments) -> Any:
     """softmax, of masked scores too."""
     x = a["self"]
-    if isinstance(x, Masked) and not x.normalised and a["dim"] in (-1, len(x.laid.shape) - 1):
+    last = isinstance(x, Masked) and not x.normalised and a["dim"] in (-1, len(x.laid.shape) - 1)
+    if last and a["dtype"] in (None, DTYPES[t.float_type]):
         return replace(x, normalised=True)
     return along("softmax")(t, a)
 

@@ -17,6 +17,7 @@ from bridge.port.sketch import Value
 from bridge.port.traced import Filled, Known, Laid, Spread, Stacked, Traced
 from bridge.port.translation import Translation
 from bridge.port.weights import Weight
+from bridge.torch.batch import DTYPES
 
 __all__ = ["OPERATORS", "clamped", "elementwise", "matrix", "parameter", "statistic"]
 
@@ -204,7 +205,7 @@ def along(operation: str) -> Operator:
 
     def ported(t: Program, a: Arguments) -> Traced:
         laid = t.settled(t.laid(a["self"]))
-        t.require(a["dtype"] is None, "the dtype of the input", a["dtype"])
+        t.require(a["dtype"] in (None, DTYPES[t.float_type]), "the dtype of the input", a["dtype"])
         place = a["dim"] % len(laid.arrangement.axes)
         if BATCH in laid.arrangement.axes[place]:
             t.refuse_mixing(f"{operation} along axis {a['dim']} of {t.describe(laid)}")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.convolution import numbers
 from bridge.port.sizes import Size
 from bridge.port.sketch import Value
 from bridge.port.traced import Laid, Traced
+from bridge.port.values import times_constant
 
 __all__ = ["OPERATORS"]
 
@@ -67,18 +72,23 @@ def adaptive(operation: str, axes: int, with_indices: bool = False) -> Operator:
 
 
 def upsample(mode: str, axes: int) -> Operator:
-    """`torch.nn.functional.interpolate` by whole factors."""
+    """`torch.nn.functional.interpolate`: by whole factors a layer, else a constant matrix along each axis."""
 
     def ported(t: Program, a: Arguments) -> Traced:
-        value = image(t, a["input"] if "input" in a else a["self"], axes)
+        given = t.laid(a["input"] if "input" in a else a["self"])
+        value = image(t, given, axes)
         shape = tuple(size.axis for size in t.shape[1:])
         pairs = list(zip(shape[1:], value.shape[1:], strict=True))
         whole = [new // old if isinstance(new, int) and isinstance(old, int) and new % old == 0 else 0 for new, old in pairs]
         found = " and ".join(f"{old} to {new}" for new, old in pairs)
-        t.require(0 not in whole, "whole factors", found)
+        t.require(all(isinstance(n, int) for pair in pairs for n in pair), "fixed sizes", found)
         scales = a.get("scale_factors")
-        t.require(not scales or list(map(float, whole)) == list(scales), "whole factors", scales)
         settings = {"mode": mode, "align_corners": bool(a.get("align_corners"))}
+        if mode not in LAYERED or 0 in whole or (scales and list(map(float, whole)) != list(scales)):
+            for k, (new, old) in enumerate(pairs):
+                scale = scales[k] if scales else None
+                given = times_constant(t, given, k + 2, _matrix(int(old), int(new), scale, mode, a.get("align_corners")))
+            return given
         if axes == 2:
             return t.fresh(t.one("upsample2d", [value], shape, factor=tuple(whole), **settings))
         channels, length = value.shape
@@ -89,6 +99,16 @@ def upsample(mode: str, axes: int) -> Operator:
     return ported
 
 
+LAYERED = ("nearest", "bilinear")
+
+
+def _matrix(old: int, new: int, scale: float | None, mode: str, align_corners: bool | None) -> Tensor:
+    """What interpolation along one axis makes of each place by itself: (old, new)."""
+    places = torch.eye(old, dtype=torch.float64).reshape(1, old, 1, old)
+    sizes: dict[str, Any] = {"size": (1, new)} if scale is None else {"scale_factor": (1.0, scale)}
+    return F.interpolate(places, **sizes, mode=mode, align_corners=align_corners).reshape(old, new)
+
+
 OPERATORS: dict[str, Operator] = {
     **{f"aten.max_pool{n}d.default": max_pool(n) for n in (1, 2)},
     **{f"aten.max_pool{n}d_with_indices.default": max_pool(n, with_indices=True) for n in (1, 2)},
@@ -97,5 +117,9 @@ OPERATORS: dict[str, Operator] = {
     **{f"aten.adaptive_max_pool{n}d.default": adaptive("adaptive_max_pool", n, with_indices=True) for n in (1, 2)},
     "aten.upsample_nearest1d.vec": upsample("nearest", 1),
     "aten.upsample_nearest2d.vec": upsample("nearest", 2),
+    "aten.upsample_linear1d.vec": upsample("bilinear", 1),
     "aten.upsample_bilinear2d.vec": upsample("bilinear", 2),
+    "aten.upsample_bicubic2d.vec": upsample("bicubic", 2),
+    "aten._upsample_nearest_exact1d.vec": upsample("nearest-exact", 1),
+    "aten._upsample_nearest_exact2d.vec": upsample("nearest-exact", 2),
 }

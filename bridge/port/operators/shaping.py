@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from bridge.port.arrangement import BATCH, Arrangement, Factor, Kind
 from bridge.port.interpret import Arguments, Operator, Program
@@ -29,21 +30,23 @@ def moved(change: Any) -> Operator:
         if number is not None:
             made = [Filled(shape, number) for shape in t.shapes]
             return made if t.returns_list() else made[0]
-        if isinstance(x, (Weight, Known)) and t.shapes[0][:1] == (BATCH_SIZE,):
-            shape = tuple(x.tensor.shape) if isinstance(x, Known) else x.shape
+        if isinstance(x, (Weight, Known)) and BATCH_SIZE in t.shapes[0]:
+            shape, place = tuple(x.tensor.shape) if isinstance(x, Known) else x.shape, t.shape.index(BATCH_SIZE)
             own = (1,) * (len(t.shape) - len(shape)) + shape
-            t.require(own[0] == 1, "a value that is the same for each sample", f"one of shape {shape}")
+            t.require(own[place] == 1, "a value that is the same for each sample", f"one of shape {shape}")
             return Spread(x, t.shape)
-        if isinstance(x, Weight):
-            return rearranged(t, x, {name: _plain(value) for name, value in a.items() if name != "self"})
-        return change(t, a, x)
+        if isinstance(x, Weight) and not any(size.variables for shape in t.shapes for size in shape):
+            moves = rearranged(t, x, {name: _plain(value) for name, value in a.items() if name != "self"})
+            if all(len(part.places.unique()) == part.count for part in (moves if isinstance(moves, list) else [moves])):
+                return moves
+        return change(t, a, t.laid(x) if isinstance(x, Weight) else x)
 
     return ported
 
 
 def rearranged(t: Program, x: Weight, arguments: Mapping[str, Any]) -> Any:
     """What the operator at hand makes of a parameter, where it only moves numbers."""
-    made = t.call(x.places_wanted(), {k: v.tensor if isinstance(v, Known) else v for k, v in arguments.items()})
+    made = t.call(x.places_wanted(), arguments)
     if isinstance(made, (list, tuple)):
         return [replace(x, places=places) for places in made]
     return replace(x, places=made)
@@ -52,6 +55,8 @@ def rearranged(t: Program, x: Weight, arguments: Mapping[str, Any]) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, Known):
+        return value.tensor
     return value.number if isinstance(value, Size) else value
 
 
@@ -124,7 +129,16 @@ def squeeze(t: Program, a: Arguments, x: Traced) -> Traced:
 def expand(t: Program, a: Arguments, x: Traced) -> Traced:
     """Copies along axes of size 1."""
     laid = t.laid(x)
-    return t.eager(replace(laid, arrangement=laid.arrangement.expanded(t.shape)))
+    return t.eager(replace(laid, arrangement=_expanded(laid, t.shape)))
+
+
+def _expanded(x: Laid, sizes: Sequence[Size]) -> Arrangement:
+    """As `expanded`; what is the same for all samples stands in each of a new batch."""
+    made = x.arrangement.expanded(sizes)
+    if any(BATCH in axis for axis in made.axes):
+        return made
+    pairs = zip(made.axes, sizes, strict=True)
+    return replace(made, axes=tuple((BATCH,) if size == BATCH_SIZE else axis for axis, size in pairs))
 
 
 def repeat(t: Program, a: Arguments, x: Traced) -> Traced:
@@ -134,7 +148,7 @@ def repeat(t: Program, a: Arguments, x: Traced) -> Traced:
     times = [Size()] * (len(t.shape) - len(times)) + times
     inner = (Size(),) * (len(t.shape) - len(laid.shape)) + laid.shape
     if all(Size() in (size, count) for size, count in zip(inner, times, strict=True)):
-        return t.eager(replace(laid, arrangement=laid.arrangement.expanded(t.shape)))
+        return t.eager(replace(laid, arrangement=_expanded(laid, t.shape)))
     for _ in range(len(t.shape) - len(laid.shape)):
         laid = replace(laid, arrangement=laid.arrangement.inserted(0))
     for axis, count in enumerate(times):
@@ -162,6 +176,10 @@ def select(t: Translation, x: Traced, axis: int, index: int) -> Traced:
     """One place along an axis, which goes away."""
     if isinstance(x, Filled):
         return Filled((*x.shape[:axis], *x.shape[axis + 1 :]), x.number)
+    if isinstance(x, Spread) and isinstance(x.weight, Weight) and x.shape[axis] != BATCH_SIZE:
+        own = (1,) * (len(x.shape) - len(x.weight.shape)) + x.weight.shape
+        chosen = x.weight.rearranged(lambda numbers: numbers.reshape(own).select(axis, min(index, own[axis] - 1)))
+        return Spread(chosen, (*x.shape[:axis], *x.shape[axis + 1 :]))
     if isinstance(x, Stacked):
         if axis == x.axis:
             return x.parts[index]
@@ -346,7 +364,7 @@ def unbind(t: Program, a: Arguments, x: Traced) -> Any:
 
 def places(t: Translation, x: Traced, axis: int) -> list[Traced]:
     """Every place along an axis, which goes away."""
-    if isinstance(x, Filled) or (isinstance(x, Stacked) and axis == x.axis):
+    if isinstance(x, (Filled, Spread)) or (isinstance(x, Stacked) and axis == x.axis):
         count = len(x.parts) if isinstance(x, Stacked) else x.shape[axis].number
         return [select(t, x, axis, index) for index in range(count)]
     laid = t.laid(x)
@@ -464,13 +482,21 @@ def pad_axes(t: Translation, x: Laid, amounts: dict[int, tuple[int, int]], numbe
 
 
 def pad(t: Program, a: Arguments) -> Traced:
-    """`torch.nn.functional.pad` with a constant."""
-    x = t.laid(a["self"])
-    t.require(a.get("mode", "constant") == "constant", "mode constant", a.get("mode"))
-    pairs = list(zip(a["pad"][::2], a["pad"][1::2], strict=True))
+    """`torch.nn.functional.pad`; less than nothing is cut off."""
+    x, mode = t.laid(a["self"]), a.get("mode", "constant")
+    pairs = zip(a["pad"][::2], a["pad"][1::2], strict=True)
     amounts = {len(x.shape) - 1 - k: pair for k, pair in enumerate(pairs) if pair != (0, 0)}
-    t.require(all(min(pair) >= 0 for pair in pairs), "padding from 0", a["pad"])
-    return pad_axes(t, x, amounts, float(a.get("value") or 0)) if amounts else x
+    if mode != "constant":
+        for axis, pair in amounts.items():
+            places = torch.arange(_length(t, x, axis), dtype=torch.float64)[None, None]
+            x = _chosen(t, x, axis, F.pad(places, pair, mode=mode).flatten().long().tolist())
+        return t.eager(x)
+    for axis, (before, after) in amounts.items():
+        length = _length(t, x, axis) if min(before, after) < 0 else 0
+        if length:
+            x = _cut(t, x, axis, max(-before, 0), length - max(-after, 0), 1)
+    amounts = {axis: (max(before, 0), max(after, 0)) for axis, (before, after) in amounts.items() if max(before, after) > 0}
+    return pad_axes(t, x, amounts, float(a.get("value") or 0)) if amounts else t.eager(x)
 
 
 def stack(t: Program, a: Arguments) -> Traced:

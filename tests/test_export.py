@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import bridge
 from bridge import layers, port
 from bridge.cli.main import main
-from bridge.errors import UnsupportedError
+from bridge.errors import FileError, UnsupportedError
 from tests.trainable_diagrams import Trainable, trainable_diagrams
 
 Data = dict[str, dict[str, Tensor]]
@@ -235,3 +235,19 @@ def test_what_can_not_be_exported(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="a language of python"):
         port.export(digits()[0], tmp_path, "fortran")
     assert not list(tmp_path.iterdir())
+    d = bridge.Builder("large")
+    x = d.space("x", k=2**20)
+    s = d.source("s", x=x)
+    d.agree(d.arrow("f", x, x, layers.linear(2**20, 2**20))(s.x), s.x, by=bridge.mse())
+    with pytest.raises(UnsupportedError, match=r"parameter '0\.weight': expected memory for its numbers"):
+        port.export(d, tmp_path)
+    (tmp_path / "there" / "weights.safetensors").mkdir(parents=True)
+    for folder, element in (("there", "file "), ("a\0b", "folder ")):
+        with pytest.raises(FileError, match=f"^{element}'.*a path that can be written"):
+            port.export(digits()[0], tmp_path / folder)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there", "weights.safetensors"]
+
+
+def test_any_seed(tmp_path: Path) -> None:
+    one, two = (port.export(digits()[0], tmp_path / str(seed), seed=seed)[1].read_bytes() for seed in (-1, 2**64 - 1))
+    assert one == two == port.export(digits()[0], tmp_path / "three", seed=2**65 - 1)[1].read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from random import Random
@@ -377,7 +378,11 @@ def test_tensors_beside_the_file(tmp_path: Path) -> None:
     assert torch.equal(weight, torch.from_numpy(numbers.T.copy()))
     (tmp_path / "weights.bin").write_bytes(bytes(64))
     (tmp_path / "inner" / "link.bin").symlink_to(tmp_path / "weights.bin")
+    (tmp_path / "inner" / "circle.bin").symlink_to("circle.bin")
+    (tmp_path / "inner" / "device.bin").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "inner" / "pipe.bin")
     tricks = ["../weights.bin", str(tmp_path / "weights.bin"), "..\\weights.bin", "C:\\weights.bin"]
+    tricks += ["a\0b", "long" * 80, *(f"{name}.bin" for name in ("circle", "device", "pipe"))]
     for location in [*tricks, "", "none.bin", "link.bin", "."]:
         with pytest.raises(FileError, match="tensor 'W': expected a file in the folder of the model's"):
             port.from_onnx(external(tmp_path / "inner", location=location))
@@ -388,6 +393,10 @@ def test_tensors_beside_the_file(tmp_path: Path) -> None:
 
 def test_damaged_files(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
+    os.mkfifo(path)
+    with pytest.raises(FileError, match="a file that can be read"):
+        port.from_onnx(path)
+    path.unlink()
     made = model("y = Gemm (x, W)", (4,), {"W": (4, 3)})
     whole = made.SerializeToString()
     for data in (b"", b"no model", whole[: len(whole) // 2]):

@@ -11,8 +11,10 @@ import torch
 import bridge
 from bridge import layers, port
 from bridge.cli.main import main
-from bridge.errors import UnsupportedError
+from bridge.errors import DiagramError, UnsupportedError
 from bridge.julia.session import session
+from bridge.port.report import Row
+from bridge.train.tensor_file import read_tensors, write_tensors
 
 
 def branching() -> bridge.Objective:
@@ -133,3 +135,41 @@ def test_what_can_not_be_compared() -> None:
     d.agree(d.arrow("f", x, x, torch.nn.Linear(2, 2))(s.x), s.x, by=bridge.mse())
     with pytest.raises(UnsupportedError, match="component 'f': expected a portable component"):
         port.report(bridge.compile(d))
+    d = bridge.Builder("aimless")
+    x = d.space("x", k=2)
+    d.output("y", d.arrow("f", x, x, layers.linear(2, 2))(d.source("s", x=x).x))
+    with pytest.raises(DiagramError, match="diagram 'aimless': expected an agreement"):
+        port.report(d)
+
+
+def test_data_that_is_not_the_diagrams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused by name, in one line and as JSON: also numbers of which all that comes is NaN, which would be equal."""
+    d = bridge.Builder("small")
+    x, y = d.space("x", k=3), d.space("y", k=2)
+    s = d.source("s", x=x, y=y)
+    d.agree(d.arrow("f", x, y, layers.linear(3, 2))(s.x), s.y, by=bridge.mse())
+    bridge.save(d.build(), tmp_path / "d.pb")
+    sound = {"s.x": torch.ones(4, 3), "s.y": torch.ones(4, 2)}
+    wrong = {
+        "s.x": {"s.x": torch.full((4, 3), torch.nan)},
+        "s.y": {"s.y": torch.tensor(1.0)},
+        "s.z": {"s.z": torch.ones(4, 2)},
+        "t.x": {"t.x": torch.ones(4, 3)},
+        "x.": {"x": torch.ones(4, 3)},
+    }
+    path = str(tmp_path / "data.safetensors")
+    for column, more in wrong.items():
+        write_tensors(path, {**sound, **more}, {})
+        assert main(["port", str(tmp_path / "d.pb"), "--to", "flux", "--report", "--data", path, "--json"]) == 2
+        shown = capsys.readouterr()
+        assert json.loads(shown.out)["error"]["element"] == f"column '{column}'" and shown.err.count("\n") == 1
+    write_tensors(path, {}, {})
+    assert read_tensors(path) == ({}, {})
+    assert main(["port", str(tmp_path / "d.pb"), "--to", "flux", "--report", "--data", path]) == 2
+    assert "column 's.x': expected an array of samples, found none" in capsys.readouterr().err
+
+
+def test_infinite_differences_are_json() -> None:
+    row = Row("f, 0", "linear", {"output": float("inf"), "loss": 0.5}, 1e-10)
+    made = port.Report("d", "flux", "float64", "2", "1", "native", (row,))
+    assert json.loads(json.dumps(made.to_json(), allow_nan=False))["rows"][0]["differences"] == {"output": None, "loss": 0.5}

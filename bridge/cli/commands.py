@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bridge.draw.picture import Picture
     from bridge.torch.objective import Objective
 
-__all__ = ["check", "demo", "doctor", "export", "julia_install", "port", "relate", "show"]
+__all__ = ["check", "demo", "described_error", "doctor", "export", "julia_install", "port", "relate", "show"]
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -62,7 +62,7 @@ def check(options: argparse.Namespace) -> int:
         try:
             diagram = load(file)
         except (FileError, DiagramError) as error:
-            answers.append({"file": file, "sound": False, "error": _described(error)})
+            answers.append({"file": file, "sound": False, "error": described_error(error)})
             if not options.json:
                 print(_naming(file, error), flush=True)
             continue
@@ -79,9 +79,11 @@ def _naming(file: str, error: BridgeError) -> str:
     return str(error) if error.element.startswith(f"file {file!r}") else f"file {file!r}, {error}"
 
 
-def _described(error: BridgeError) -> dict[str, str]:
+def described_error(error: BridgeError) -> dict[str, str]:
+    """A refusal as plain data; `kind` is that of a diagram's, or else "file", "batch", "binding", …."""
     described = {"element": error.element, "expected": error.expected, "found": error.found}
-    return {**described, "kind": error.kind if isinstance(error, DiagramError) else "file"}
+    kind = error.kind if isinstance(error, DiagramError) else type(error).__name__.removesuffix("Error").lower()
+    return {**described, "kind": kind}
 
 
 def show(options: argparse.Namespace) -> int:
@@ -191,7 +193,7 @@ def port(options: argparse.Namespace) -> int:
             source, _, column = name.partition(".")
             data.setdefault(source, {})[column] = tensor
     made = report(own, options.to, other=other, data=data, seed=options.seed, as_it_is=options.as_it_is)
-    print(json.dumps(made.to_json(), indent=2, ensure_ascii=False) if options.json else made.text())
+    print(json.dumps(made.to_json(), indent=2, ensure_ascii=False, allow_nan=False) if options.json else made.text())
     return 0 if made.first is None else 1
 
 

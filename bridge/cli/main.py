@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal without Unicode gets escapes, not an error
             stream.reconfigure(errors="backslashreplace")
+    options: argparse.Namespace | None = None
     try:
         options = parser().parse_args(arguments)
         status: int = options.run(options)
@@ -43,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except BridgeError as error:
+        if options is not None and options.json:
+            print(json.dumps({"error": commands.described_error(error)}, indent=2))
         print(error, file=sys.stderr)
         return WRONG_INPUT if isinstance(error, (FileError, DiagramError, BindingError, BatchError)) else FAILED
 

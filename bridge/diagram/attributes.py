@@ -5,12 +5,13 @@ A layer or divergence in the IR has every attribute that its definition lists, w
 
 from __future__ import annotations
 
+import contextlib
 import math
+import numbers
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import SupportsIndex
 
 from bridge.diagram.ir import Attributes, AttributeValue
 from bridge.diagram.ir import attributes as sort_attributes
@@ -105,13 +106,24 @@ def resolve(
 
 def convert(value: object, kind: AttributeKind | None) -> AttributeValue:
     """`value` as the plain Python value of its kind where it means one; anything else is returned for the check."""
-    if kind is AttributeKind.REAL and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if kind is AttributeKind.INTEGER and isinstance(value, SupportsIndex) and not isinstance(value, bool):
-        return operator.index(value)
-    if kind is AttributeKind.INTEGERS and isinstance(value, (list, tuple)):
-        return tuple(operator.index(item) if isinstance(item, SupportsIndex) else item for item in value)
+    if kind is AttributeKind.REAL and isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            return float(value)
+    if kind is AttributeKind.INTEGER:
+        return plain_integer(value)  # type: ignore[return-value]
+    if kind is AttributeKind.INTEGERS and isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple(plain_integer(item) for item in value)  # type: ignore[misc]
     return value  # type: ignore[return-value]
+
+
+def plain_integer(value: object) -> object:
+    """An integer of another library's as Python's own; anything else as it is."""
+    if isinstance(value, bool):  # which has an index
+        return value
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # arrays have an index, too, but few are one
+        return value
 
 
 def check_attributes(
@@ -138,8 +150,8 @@ def check_value(where: str, definition: AttributeDefinition, value: AttributeVal
         raise DiagramError(where, AttributeKind.REAL.value, quote(value), kind)
     if isinstance(value, tuple) and len(value) > MAX_AXES:
         raise DiagramError(where, f"at most {MAX_AXES} numbers", f"{len(value)}", "limit")
-    numbers = value if isinstance(value, tuple) else (value,) if type(value) is int else ()
-    if any(not INT64_MIN <= number <= INT64_MAX for number in numbers):
+    integers = value if isinstance(value, tuple) else (value,) if type(value) is int else ()
+    if any(not INT64_MIN <= integer <= INT64_MAX for integer in integers):
         raise DiagramError(where, "integers of 64 bits", quote(value), "limit")
     if definition.constraint is not None and not definition.constraint.holds(value):
         raise DiagramError(where, definition.constraint.text, quote(value), kind)

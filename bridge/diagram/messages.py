@@ -79,7 +79,10 @@ def quote(name: object) -> str:
         mark = '"' if "'" in name and '"' not in name else "'"
         text = mark + HIDDEN.sub(escaped, name.replace("\\", "\\\\").replace(mark, f"\\{mark}")) + mark
     else:
-        text = repr(name)
+        try:
+            text = repr(name)
+        except ValueError:  # Python writes no integer of more than 4300 digits
+            text = f"{article(type(name).__name__)} of too many digits"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

@@ -115,7 +115,7 @@ def conv_transpose2d(
     return make("conv_transpose2d", **{"in": inputs, "out": outputs}, **sizes, groups=groups, bias=bias, init=init)
 
 
-def _sizes(axes: int, **sizes: Sizes) -> dict[str, tuple[int, ...]]:
+def _sizes(axes: int, **sizes: Sizes) -> dict[str, Sequence[int]]:
     return {name: for_each_axis(value, axes) for name, value in sizes.items()}
 
 

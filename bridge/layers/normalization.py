@@ -22,6 +22,7 @@ from bridge.layers.definition import (
     mismatch,
 )
 from bridge.layers.make import make
+from bridge.layers.spatial import for_each_axis
 
 __all__ = ["ROWS", "batch_norm", "group_norm", "instance_norm", "layer_norm"]
 
@@ -51,7 +52,7 @@ def group_norm(groups: int, features: int, *, eps: float = 1e-5, affine: bool = 
 
 def layer_norm(shape: int | Sequence[int], *, eps: float = 1e-5, affine: bool = True) -> Layer:
     """Normalise over the last axes, which have this shape; eps is inside the root, the variance biased."""
-    return make("layer_norm", shape=(shape,) if isinstance(shape, int) else tuple(shape), eps=eps, affine=affine)
+    return make("layer_norm", shape=for_each_axis(shape, 1), eps=eps, affine=affine)
 
 
 def layer_norm_shapes(where: str, values: Values, inputs: tuple[Shape, ...]) -> tuple[Shape]:

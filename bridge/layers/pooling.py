@@ -73,7 +73,7 @@ def adaptive_mean_pool2d(size: Sizes) -> Layer:
     return make("adaptive_mean_pool2d", size=for_each_axis(size, 2))
 
 
-def _windows(axes: int, kernel: Sizes, stride: Sizes | None, padding: Sizes) -> dict[str, tuple[int, ...]]:
+def _windows(axes: int, kernel: Sizes, stride: Sizes | None, padding: Sizes) -> dict[str, Sequence[int]]:
     sizes = {"kernel": kernel, "stride": kernel if stride is None else stride, "padding": padding}
     return {name: for_each_axis(value, axes) for name, value in sizes.items()}
 

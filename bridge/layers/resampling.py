@@ -29,7 +29,7 @@ def pad(before: Sequence[int], after: Sequence[int], *, value: float = 0.0) -> L
 
     torch.nn.functional.pad, but for the order: `before` and `after` go from the first of these axes to the last.
     """
-    return make("pad", before=tuple(before), after=tuple(after), value=value)
+    return make("pad", before=before, after=after, value=value)
 
 
 def upsample_shapes(where: str, values: Values, inputs: tuple[Shape, ...]) -> tuple[Shape]:

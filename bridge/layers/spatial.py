@@ -32,9 +32,9 @@ def axis_attribute(name: str, axes: int, default: int | None = None, least: int 
     return AttributeDefinition(name, AttributeKind.INTEGERS, value, axis_sizes(axes, least))
 
 
-def for_each_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+def for_each_axis(value: int | Sequence[int], axes: int) -> Sequence[int]:
     """A size for each spatial axis; one stands for all."""
-    return (value,) * axes if isinstance(value, int) else tuple(value)
+    return value if isinstance(value, Sequence) else (value,) * axes
 
 
 def check_spatial(where: str, shape: Shape, axes: int, channels: int | None = None) -> Shape:

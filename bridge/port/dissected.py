@@ -17,7 +17,7 @@ from bridge.diagram.ir import DataType, LayerGraph, Space
 from bridge.layers.graph import node_buffers, node_parameters
 from bridge.torch.batch import DTYPES
 from bridge.torch.portable import PortableModule
-from bridge.torch.seeds import seeded
+from bridge.torch.seeds import WORD, seeded
 
 __all__ = ["Dissected", "dissected", "random_column"]
 
@@ -65,7 +65,7 @@ def dissected(
     seed: int = 0,
 ) -> Dissected:
     """A graph taken apart, on random samples of its input spaces and what they become with this state in train mode."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed % WORD)
     columns = [random_column(space, samples, generator) for space in spaces]
     values = [*columns, *_values(graph, data_type, columns, state, seed)]
     d, batch = Builder("layers"), dict[str, Tensor]()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from bridge.diagram.builder import Builder
@@ -16,6 +15,7 @@ from bridge.port.source.julia_script import julia_script
 from bridge.port.source.python_script import python_script
 from bridge.schema.replace import replaced
 from bridge.torch.objective import Objective, compile
+from bridge.torch.seeds import seeded
 from bridge.train.tensor_file import write_tensors
 from bridge.train.weights import load_weights
 
@@ -54,14 +54,15 @@ def export(
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"folder '{folder}'", "a path that can be written", error.strerror or str(error)) from None
+    except ValueError as error:  # a NUL in the name
+        raise FileError(f"folder '{folder}'", "a path that can be written", str(error)) from None
     paths = [home / name, home / "weights.safetensors"]
     with replaced(paths[0], f"file '{paths[0]}'") as partial:
         partial.write_text(text, encoding="utf-8")
-    write_tensors(paths[1], tensors, {})
+        write_tensors(paths[1], tensors, {})  # no script without its weights
     return paths
 
 
 def _compiled(diagram: Diagram | Builder, seed: int) -> Objective:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return compile(diagram)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,18 +13,18 @@ from torch import Tensor
 from bridge.diagram.builder import Builder
 from bridge.diagram.canonical import canonical
 from bridge.diagram.ir import DataType, Diagram, LayerGraph
-from bridge.diagram.messages import element
+from bridge.diagram.messages import element, listing
 from bridge.diagram.types import component_data_type
-from bridge.errors import BindingError, UnsupportedError
+from bridge.errors import BatchError, BindingError, UnsupportedError
 from bridge.julia.objective import JuliaObjective
 from bridge.julia.session import session
 from bridge.port.dissected import dissected, random_column
 from bridge.torch.batch import DTYPES
 from bridge.torch.objective import Objective, compile
 from bridge.torch.portable import draw_seed
-from bridge.torch.seeds import seeded
+from bridge.torch.seeds import WORD, seeded
 from bridge.train.data import Data, Feed
-from bridge.train.fit import fit
+from bridge.train.fit import fit, require_agreements
 from bridge.train.optimizers import make_optimizer
 from bridge.train.order import words
 
@@ -75,6 +76,8 @@ class Report:
         plain = asdict(self)
         for own, row in zip(plain["rows"], self.rows, strict=True):
             own["within"] = row.within
+            # JSON has no infinity.
+            own["differences"] = {name: x if math.isfinite(x) else None for name, x in row.differences.items()}
         return {**plain, "within": self.first is None, "first": self.first.element if self.first else None}
 
     def text(self) -> str:
@@ -110,7 +113,8 @@ def report(
     unless it is to be `as_it_is`. `data` are samples (default: 8 random ones); `other` has the weights of Julia's side,
     which are the same otherwise. Neither objective changes.
 
-    Raises UnsupportedError for a component that is not portable.
+    Raises UnsupportedError for a component that is not portable, DiagramError for a diagram without agreements, and
+    BatchError for data that are not its columns or not finite.
     """
     if to not in ("flux", "torch"):
         raise BindingError("runtime", "'flux' or 'torch'", repr(to))
@@ -121,6 +125,7 @@ def report(
         if not isinstance(component.body, LayerGraph):
             found = f"a {type(component.body).__name__}"
             raise UnsupportedError(element("component", component.name), "a portable component (bridge.to)", found)
+    require_agreements(diagram)
     made = diagram.diagram if as_it_is else in_float64(diagram.diagram)
     both = made, diagram.state_dict(), (other or diagram).state_dict()
     samples = _random_data(made, seed) if data is None else _as_spaces(made, data)
@@ -141,7 +146,7 @@ def in_float64(diagram: Diagram) -> Diagram:
 
 
 def _random_data(diagram: Diagram, seed: int) -> Data:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed % WORD)
     return {
         source.name: {c.name: random_column(diagram.space(c.space), 8, generator) for c in source.columns}
         for source in diagram.sources
@@ -149,14 +154,22 @@ def _random_data(diagram: Diagram, seed: int) -> Data:
 
 
 def _as_spaces(diagram: Diagram, data: Data) -> Data:
-    """Data in the dtypes of their spaces."""
-    found: dict[str, dict[str, Tensor]] = {}
-    for source, columns in data.items():
-        found[source] = {}
-        for name, column in columns.items():
-            kind = DTYPES[diagram.space(diagram.column(source, name).space).data_type]
-            tensor = torch.as_tensor(column)
-            found[source][name] = tensor.to(kind) if kind.is_floating_point else tensor
+    """Data in the dtypes of their spaces. Where they are not finite, all that comes of them is as good as equal."""
+    spaces = {(s.name, c.name): diagram.space(c.space) for s in diagram.sources for c in s.columns}
+    given = {(source, name): column for source, columns in data.items() for name, column in columns.items()}
+    found: dict[str, dict[str, Tensor]] = {source.name: {} for source in diagram.sources}
+    for source, name in sorted(spaces.keys() | given.keys()):
+        where = f"column '{source}.{name}'"
+        if (source, name) not in given:
+            raise BatchError(where, "an array of samples", "none")
+        if (source, name) not in spaces:
+            raise BatchError(where, f"one of the columns {listing('.'.join(key) for key in sorted(spaces))}", "another one")
+        tensor, kind = torch.as_tensor(given[source, name]), DTYPES[spaces[source, name].data_type]
+        if not tensor.dim():
+            raise BatchError(where, "an array of samples", "a scalar")
+        if not bool(tensor.isfinite().all()):
+            raise BatchError(where, "finite numbers", f"{tensor[~tensor.isfinite()][0].item()}")
+        found[source][name] = tensor.to(kind) if kind.is_floating_point else tensor
     return found
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from bridge.diagram.builder import Builder
@@ -24,6 +23,7 @@ from bridge.port.from_torch import from_torch
 from bridge.port.to_torch import to_torch
 from bridge.schema.files import load, save
 from bridge.torch.objective import Objective, compile
+from bridge.torch.seeds import seeded
 from bridge.train.tensor_file import read_tensors, write_tensors
 
 __all__ = ["RUNTIMES", "to"]
@@ -65,8 +65,7 @@ def to(
     if runtime not in RUNTIMES:
         raise BindingError("runtime", f"one of {', '.join(RUNTIMES)}", repr(runtime))
     if not isinstance(diagram, Objective):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             return to(compile(diagram, modules, trust=trust, julia=julia), runtime, julia=julia, verify=verify)
     julia = julia or diagram.julia
     before = diagram.diagram

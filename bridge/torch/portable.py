@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 from bridge.diagram.ir import DataType, LayerGraph, Node
+from bridge.diagram.messages import shape_text
+from bridge.errors import UnsupportedError
 from bridge.layers.definition import Constant, Uniform
 from bridge.layers.definition import Parameter as ParameterDefinition
 from bridge.layers.graph import buffers as graph_buffers
@@ -128,9 +130,13 @@ def has_hooks(module: nn.Module) -> bool:
 
 def _initial(parameter: ParameterDefinition, dtype: torch.dtype) -> Tensor:
     initial = parameter.initial
+    try:
+        made = torch.empty(parameter.shape, dtype=dtype)
+    except RuntimeError:  # which is what torch raises here, and not MemoryError
+        found = f"too little for {shape_text(parameter.shape)}"
+        raise UnsupportedError(f"parameter '{parameter.name}'", "memory for its numbers", found) from None
     if isinstance(initial, Constant):
-        return torch.full(parameter.shape, initial.value, dtype=dtype)
-    made = torch.empty(parameter.shape, dtype=dtype)
+        return made.fill_(initial.value)
     if isinstance(initial, Uniform):
         return made.uniform_(-initial.bound, initial.bound)
     made.normal_(0.0, initial.deviation)

@@ -91,7 +91,7 @@ def fit(
 
     Raises DiagramError where the diagram has no agreement, also if a callback changed it to such a one.
     """
-    _check_agreements(objective)
+    require_agreements(objective)
     at = start.cursor if isinstance(start, Checkpoint) else start or Cursor()
     feed = Feed(data, batch_size, at.seed if seed is None else seed)
     if at.position >= feed.steps:
@@ -110,11 +110,12 @@ def fit(
             if callback is not None and callback(step) is True:
                 break
             if number + 1 < end:
-                _check_agreements(objective)
+                require_agreements(objective)
     return history
 
 
-def _check_agreements(objective: Objective) -> None:
+def require_agreements(objective: Objective) -> None:
+    """Refuse a diagram that has nothing to train on."""
     if not objective.plan.agreements:
         raise DiagramError(element("diagram", objective.diagram.name), "an agreement to train on", "none", "trainable")
 

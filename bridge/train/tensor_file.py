@@ -41,7 +41,7 @@ def write_tensors(path: str | PathLike[str], tensors: Mapping[str, Tensor], meta
     where = f"file '{path}'"
     with replaced(path, where) as partial:
         try:
-            save_file(_apart(tensors), partial, dict(metadata))
+            save_file(_apart(tensors), partial, dict(metadata) or None)  # {} beside no tensors makes it write no JSON
         except SafetensorError as error:
             raise FileError(where, "a path that can be written", str(error)) from None
 

@@ -42,6 +42,8 @@ DiagramBridge.parameter_gradient!(m::Counting, j::Int, ::Type{T}, dims::Dims{N})
     for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "hardsigmoid", "mish", "softplus")
         @test isnan(value(layer(name), T[NaN])[1])
     end
+    check(layer("abs"), [-2, -0.0, 0, 3], [2, 0, 0, 3], [-1, 0, 0, 1])
+    @test isnan(gradient(layer("abs"), T[NaN], T[NaN])[1])
     @test value(layer("gelu", "approximate" => "none"), T[-40, 40]) == T[0, 40]
     @test value(layer("softmax", "axis" => -1), reshape(T[1e4, 0, 1e4], 3, 1)) == reshape(T[0.5, 0, 0.5], 3, 1)
     @test value(layer("log_softmax", "axis" => -1), reshape(T[1e10, 0], 2, 1)) == reshape(T[0, -1e10], 2, 1)

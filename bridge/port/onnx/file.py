@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from bridge.diagram.limits import MAX_NODES, MAX_VALUES
 from bridge.errors import FileError, PortError, UnsupportedError
+from bridge.schema.opened import opened
 
 __all__ = ["MAX_BYTES", "Call", "File", "Port", "package", "read"]
 
@@ -81,13 +83,12 @@ def read(path: str | PathLike[str]) -> File:
     """
     onnx = package()
     where, home = f"file '{path}'", Path(path)
+    with opened(path, where) as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise FileError(where, f"at most {MAX_BYTES} bytes", "more")
     try:
-        size = home.stat().st_size
-        if size > MAX_BYTES:
-            raise FileError(where, f"at most {MAX_BYTES} bytes", f"{size}")
-        message = onnx.ModelProto.FromString(home.read_bytes())
-    except OSError as error:
-        raise FileError(where, "a file that can be read", error.strerror or str(error)) from None
+        message = onnx.ModelProto.FromString(data)
     except Exception as error:  # protobuf's DecodeError, which has no public name in all its versions
         raise FileError(where, "an ONNX model", str(error) or type(error).__name__) from None
     _require_text(message, where)
@@ -212,18 +213,23 @@ def _load(onnx: Any, tensor: Any, folder: Path, element: str) -> None:
     path = folder / name
     windows = PureWindowsPath(name)
     inside = name and not windows.drive and not windows.root and ".." not in windows.parts
-    if not inside or not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        raise FileError(element, "a file in the folder of the model's", repr(name))
+    try:
+        inside = inside and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # links in a circle, too long a name, a NUL
+        inside = False
+    size = os.path.getsize(path) if inside and os.path.isfile(path) else -1
+    if size < 0:
+        raise FileError(element, "a file in the folder of the model's", f"{name!r:.300}")
     try:
         offset = int(fields.get("offset", "0"))
         wanted = _count(tensor, element) * _dtype(onnx, tensor.data_type, element).itemsize
         length = int(fields.get("length", str(wanted)))
     except (ValueError, KeyError):
         raise FileError(element, "an offset and a length", str(fields)) from None
-    if length != wanted or offset < 0 or offset + length > path.stat().st_size:
-        expected = f"{wanted} bytes in '{name}', which has {path.stat().st_size}"
+    if length != wanted or offset < 0 or offset + length > size:
+        expected = f"{wanted} bytes in '{name}', which has {size}"
         raise FileError(element, expected, f"{length} from byte {offset}")
-    with path.open("rb") as file:
+    with opened(path, element) as file:
         file.seek(offset)
         tensor.raw_data = file.read(length)
     tensor.data_location = onnx.TensorProto.DEFAULT

@@ -63,37 +63,41 @@ function resolve(where, definitions::Vector{AttributeDefinition}, given, kind = 
     for (name, value) in given
         values[String(name)] = convert_value(get(kinds, String(name), Any), value)
     end
-    for (name, value) in values
-        value isa AttributeValue ||
-            refuse("$where, attribute $(quoted(name))", haskey(kinds, name) ? kind_text(kinds[name]) : "no such attribute",
-                   article(string(typeof(value))), kind)
-    end
-    resolved = sorted(Attributes([name => value for (name, value) in values]))
-    check_attributes(where, definitions, resolved, kind)
-    return resolved
+    check_names(where, definitions, sort!(collect(keys(values))), kind)
+    foreach(d -> check_value(where, d, values[d.name], kind), definitions)
+    return sorted(Attributes([name => value for (name, value) in values]))
 end
 
 convert_value(::Type{Float64}, value::Real) = value isa Bool ? value : Float64(value)
-convert_value(::Type{Int}, value::Integer) = value isa Bool ? value : Int(value)
-convert_value(::Type{Vector{Int}}, value::Union{Tuple,AbstractVector}) =
-    all(v -> v isa Integer, value) ? Int[value...] : value
+convert_value(::Type{Int}, value::Integer) = is_integer(value) ? Int(value) : value
+convert_value(::Type{Vector{Int}}, value::Union{Tuple,AbstractVector}) = all(is_integer, value) ? Int[value...] : value
 convert_value(::Type{String}, value::AbstractString) = String(value)
 convert_value(::Type, value) = value
 
+is_integer(value) = value isa Integer && !(value isa Bool) && typemin(Int) <= value <= typemax(Int)
+
 "Refuse attributes that are unknown, double, missing, of another kind or out of range."
 function check_attributes(where, definitions::Vector{AttributeDefinition}, attributes::Attributes, kind = "layer")
-    fits = length(attributes) == length(definitions) &&
-           all(d -> count(pair -> first(pair) == d.name, attributes) == 1, definitions)
-    fits || refuse_attributes(where, definitions, attributes, kind)
+    check_names(where, definitions, first.(attributes), kind)
     for definition in definitions
-        value = attributes[findfirst(pair -> first(pair) == definition.name, attributes)].second
-        fits_value(definition, value) || refuse_value("$where, attribute '$(definition.name)'", definition, value, kind)
+        place = findfirst(pair -> first(pair) == definition.name, attributes)
+        check_value(where, definition, attributes[place].second, kind)
     end
     return nothing
 end
 
-function refuse_attributes(where, definitions, attributes, kind)
-    names, wanted = first.(attributes), [d.name for d in definitions]
+function check_names(where, definitions::Vector{AttributeDefinition}, names::Vector{String}, kind)
+    fits = length(names) == length(definitions) && all(d -> count(==(d.name), names) == 1, definitions)
+    return fits ? nothing : refuse_names(where, definitions, names, kind)
+end
+
+function check_value(where, definition::AttributeDefinition, value, kind)
+    fits = value isa AttributeValue && fits_value(definition, value)
+    return fits ? nothing : refuse_value("$where, attribute '$(definition.name)'", definition, value, kind)
+end
+
+function refuse_names(where, definitions, names, kind)
+    wanted = [d.name for d in definitions]
     counts = Dict{String,Int}()
     foreach(name -> counts[name] = get(counts, name, 0) + 1, names)
     odd = filter(name -> !(name in wanted) || counts[name] > 1, names)
@@ -109,8 +113,10 @@ function fits_value(definition::AttributeDefinition, value::AttributeValue)
     return definition.constraint.holds(value)::Bool
 end
 
-function refuse_value(where, definition::AttributeDefinition, value::AttributeValue, kind)
-    if !(value isa definition.kind) || value isa Float64 && !isfinite(value)
+function refuse_value(where, definition::AttributeDefinition, value, kind)
+    if !(value isa AttributeValue)
+        refuse(where, kind_text(definition.kind), article(string(typeof(value))), kind)
+    elseif !(value isa definition.kind) || value isa Float64 && !isfinite(value)
         refuse(where, kind_text(definition.kind), quoted(value), kind)
     elseif value isa Vector && length(value) > MAX_SPACE_AXES
         refuse(where, "at most $MAX_SPACE_AXES numbers", string(length(value)), "limit")

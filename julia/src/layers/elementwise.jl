@@ -34,7 +34,7 @@ struct Sqrt <: Activation end
 struct Abs <: Activation end
 
 @inline value(::Abs, x::T) where {T} = abs(x)
-@inline gradient(::Abs, x::T, y::T, dy::T) where {T} = ifelse(x > 0, dy, ifelse(x < 0, -dy, zero(T)))
+@inline gradient(::Abs, x::T, y::T, dy::T) where {T} = ifelse(x > 0, dy, ifelse(x < 0, -dy, x)) # NaN stays NaN
 
 "x²."
 struct Square <: Activation end

@@ -162,7 +162,7 @@ function layer_variables(diagram::Diagram, c::Component, model::Union{TorchInsta
     there = arrays_of(model)
     function variable(node, name::String, shape)
         path = "$(node.name).$name"
-        array = there === nothing ? Array{T}(undef, reverse(shape)) : there[path]
+        array = there === nothing ? new_array(T, shape, path) : there[path]
         is_new(model) && initialise!(array, node.layer, name, seed, "$(c.name)/$path")
         return Pair{String,Array}(path, array)
     end
@@ -177,6 +177,15 @@ function layer_variables(diagram::Diagram, c::Component, model::Union{TorchInsta
         end
     end
     return parameters, buffers
+end
+
+function new_array(T::Type, shape, path::String)
+    try
+        return Array{T}(undef, reverse(shape))
+    catch e
+        e isa OutOfMemoryError || rethrow()
+        throw(BridgeError("parameter '$path'", "memory for its numbers", "too little for $(shape_text(collect(shape)))"))
+    end
 end
 
 arrays_of(::Nothing) = nothing

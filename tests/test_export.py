@@ -201,6 +201,27 @@ def test_a_script_reads_like_one(tmp_path: Path) -> None:
     assert "node" not in text and "graph" not in text and "bridge" in text.splitlines()[0]
 
 
+def test_blocks_that_begin_with_a_norm(tmp_path: Path) -> None:
+    """Arguments of a class by name stand behind those by place."""
+
+    class Block(nn.Module):
+        def __init__(self, a: int, b: int) -> None:
+            super().__init__()
+            self.norm, self.map = nn.BatchNorm1d(a), nn.Linear(a, b)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.map(torch.relu(self.norm(x)))
+
+    ported = port.from_torch(nn.Sequential(Block(4, 8), Block(8, 4)), torch.zeros(2, 4))
+    d = bridge.Builder("blocks")
+    x = d.space("x", k=4)
+    s = d.source("s", x=x)
+    d.agree(d.arrow("net", x, x, ported.graph)(s.x), s.x, by=bridge.mse(), name="same")
+    text = port.export(d, tmp_path)[0].read_text()
+    compile(text, "train.py", "exec")
+    assert len(names(text, ast.ClassDef)) == 3
+
+
 def test_modules_of_a_list_that_take_turns(tmp_path: Path) -> None:
     """A list whose modules don't follow each other is taken apart; its sequences stay whole."""
 

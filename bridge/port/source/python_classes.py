@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from bridge.port.source.expressions import Expression, atom, call, method
 from bridge.port.source.outline import Class, Instance, Leaf, Member, Sequence_, Step
@@ -25,10 +26,8 @@ def constructor(member: Member, names: Mapping[int, str], indent: str = "") -> s
         inner = "".join(f"{indent}    {part},\n" for part in parts)
         return f"nn.Sequential(\n{inner}{indent})"
     if isinstance(member, Instance):
-        given = [
-            repr(value) if name in ("inputs", "outputs", "width") and place < 2 else f"{name}={value!r}"
-            for place, (name, value) in enumerate(member.arguments.items())
-        ]
+        plain = list(takewhile(lambda name: name in ("inputs", "outputs", "width"), list(member.arguments)[:2]))
+        given = [repr(value) if name in plain else f"{name}={value!r}" for name, value in member.arguments.items()]
         return f"{names[id(member.of)]}({', '.join(given)})"
     made = member.call or module_call(member.node.layer, len(member.inputs[0]))
     return str(made)

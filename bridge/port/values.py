@@ -43,10 +43,17 @@ def with_value(t: Translation, by: str, x: Traced, value: Weight | Known) -> Tra
     fits = all(a in (1, b) for a, b in zip(shape, laid.value.shape, strict=True))
     t.require(fits, f"a {what} that fits {t.describe(laid)}", f"one of shape {weight.shape}")
     held = {"value": weight if weight.shape == shape else weight.rearranged(lambda places: places.reshape(shape))}
-    last = weight.name.rpartition(".")[2] or (value.label if isinstance(value, Known) else "")
-    with t.labelled(last if is_name(last) else ""):
+    with t.labelled(_label(t, weight.name) or (value.label if isinstance(value, Known) else "")):
         operation = "parameter" if isinstance(value, Weight) else "constant"
         return t.eager(replace(laid, value=t.one(operation, [laid.value], laid.value.shape, held, shape=shape, by=by)))
+
+
+def _label(t: Translation, name: str) -> str:
+    """What to call a value: the last part of its name, but the module's where all modules have such a one."""
+    module, _, last = name.rpartition(".")
+    if last in ("weight", "bias") and module != t.origin.module:
+        last = module.rpartition(".")[2]
+    return last if is_name(last) else ""
 
 
 def by_itself(t: Translation, x: Weight | Known | Spread) -> Laid:

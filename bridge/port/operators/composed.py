@@ -10,9 +10,9 @@ import torch
 from bridge.port.arrangement import BATCH
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.arithmetic import add, binary, multiply, number_of, product, reduced
+from bridge.port.operators.axes import split_at
 from bridge.port.operators.elementary import clamped, elementwise, matrix, parameter
 from bridge.port.operators.normalization import dropped
-from bridge.port.operators.shaping import split_at
 from bridge.port.sizes import Size
 from bridge.port.traced import Laid, Traced
 from bridge.port.values import with_value

@@ -9,8 +9,8 @@ from bridge.port.arrangement import BATCH
 from bridge.port.interpret import Arguments, Operator, Program
 from bridge.port.operators.arithmetic import number_of
 from bridge.port.operators.elementary import elementwise, parameter
+from bridge.port.operators.indexing import flipped, places
 from bridge.port.operators.normalization import dropped
-from bridge.port.operators.shaping import flipped, places
 from bridge.port.sketch import Value
 from bridge.port.traced import Flipped, Laid, Stacked, Traced
 

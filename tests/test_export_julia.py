@@ -102,6 +102,6 @@ def test_scripts_in_plain_flux(tmp_path: Path, capsys: pytest.CaptureFixture[str
     *lines, loaded = done.stdout.splitlines()
     assert loaded == "loaded false"
     found = losses_shown(lines)
-    assert len(found) == len(curves) == 10
+    assert len(found) == len(cases) > 0
     for shown, expected in zip(found, curves, strict=True):
         assert_follows(shown, expected, 1e-5)

@@ -23,21 +23,22 @@ function differences(evaluate, array)
     return gradient
 end
 
-function check(layer, inputs::Tuple)
+function check(layer, inputs::Tuple, buffers::Tuple = ())
     parameters = map(shape -> randn(X, reverse(shape)), parameter_shapes(layer))
-    values, residual = forward(layer, parameters, inputs, Heap(), LayerMode(true))
+    run() = forward(layer, (parameters..., buffers...), inputs, Heap(), LayerMode(true))
+    values, residual = run()
     dvalues = map(value -> randn(X, size(value)), values)
-    before = deepcopy((parameters, inputs, values, dvalues))
+    before = deepcopy((parameters, inputs, buffers, values, dvalues))
     pull(needs_inputs, needs_parameters) =
         pullback(layer, parameters, inputs, values, residual, dvalues, needs_inputs, needs_parameters, Heap())
     every = map(_ -> true, inputs), map(_ -> true, parameters)
     dinputs, dparameters = pull(every...)
-    evaluate() = sum(map((v, d) -> sum(v .* d), forward(layer, parameters, inputs, Heap(), LayerMode(true))[1], dvalues))
+    evaluate() = sum(map((v, d) -> sum(v .* d), run()[1], dvalues))
     for (array, gradient) in zip((inputs..., parameters...), (dinputs..., dparameters...))
         @test size(gradient) == size(array)
         @test isapprox(gradient, differences(evaluate, array); rtol = 1e-7, atol = 1e-7)
     end
-    @test (parameters, inputs, values, dvalues) == before
+    @test (parameters, inputs, buffers, values, dvalues) == before
     # A second backward gives the same, and each gradient alone is what it was among all.
     @test pull(every...) == (dinputs, dparameters)
     for k in 1:length(inputs)+length(parameters)

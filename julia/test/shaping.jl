@@ -38,7 +38,7 @@ value(f, inputs...) = forward(f, (), inputs, Heap(), LayerMode(true))[1][1]
         end
         check(layer("parameter", "shape" => Int[], "by" => "add", "init" => "ones"), (any_of(),))
         for by in ("add", "multiply"), shape in ([4, 3, 2], [1, 3, 1])
-            check(layer("constant", "shape" => shape, "by" => by), (any_of(2, 3, 4),), (any_of(reverse(shape)...),))
+            check(layer("constant", "shape" => shape, "by" => by), (any_of(2, 3, 4),), (randn(X, reverse(shape)...),))
         end
         check(layer("matmul"), (any_of(4, 3), any_of(2, 4)))
         check(layer("matmul"), (any_of(4, 3, 2), any_of(5, 4, 2)))

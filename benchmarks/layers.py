@@ -30,7 +30,7 @@ from bridge.torch.islands import bind
 from bridge.torch.layers import LayerMode
 from bridge.torch.portable import PortableModule
 
-ROUNDS, MOST_S = 50, 10.0
+ROUNDS, MOST_S = 50, 5.0
 SEED = 7
 
 
